@@ -1,0 +1,368 @@
+"""The ports: every contract that parts of Accord hold to, in one file (layer 1).
+
+A part is added by writing one file that satisfies one of these protocols and one line in ``catalog.py``;
+``accord.testing`` proves that it keeps the promises its docstring makes. Nothing here imports torch at run
+time, holds state or decides anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
+
+import numpy as np
+
+from accord.records import (
+    JSON,
+    Cost,
+    Decision,
+    Judgment,
+    Kind,
+    ModelRef,
+    NotMeasured,
+    Prompt,
+    Question,
+    Reading,
+    Record,
+    Response,
+    StepEvent,
+)
+from accord.records.rows import Batch, Columns, Floats, Group, Row, Text, Window
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+__all__ = [
+    "Ask",
+    "Desk",
+    "Draw",
+    "Feedback",
+    "History",
+    "How",
+    "Indicator",
+    "Learner",
+    "Look",
+    "Loss",
+    "Memory",
+    "Method",
+    "Needs",
+    "Out",
+    "Overseer",
+    "Rule",
+    "Sampler",
+    "Scored",
+    "Shape",
+    "Source",
+    "StepOutcome",
+    "Store",
+    "World",
+    "WorldStep",
+]
+
+
+# Models
+
+
+class How(NamedTuple):
+    """How to sample. Sample i of a prompt draws from (key, prompt id, i) alone, whatever it is batched with."""
+
+    key: str
+    temperature: float = 1.0
+    max_tokens: int = 128
+
+
+class Scored(NamedTuple):
+    """One number per answer token for each thing wanted, and the tokenizer that cut the tokens."""
+
+    columns: Mapping[str, Floats]
+    tokenizer: str
+
+
+class Sampler(Protocol):
+    """Answers prompts, and says what it can: ``sample``, ``logp``, ``rank``, ``entropy``, ``support``, ….
+
+    ``logp``: log-probability of each answer token at the answer's temperature. ``rank``: how many tokens were
+    more probable (0 is the greedy choice). ``entropy``: of the next-token distribution, in nats. ``support``:
+    1 where the token lies in the smallest set of probability .95, else 0.
+    """
+
+    @property
+    def can(self) -> frozenset[str]: ...
+
+    @property
+    def policy(self) -> str:
+        """The version of the weights, part of every Response's id."""
+        ...
+
+    def encode(self, prompt: Prompt, text: str) -> Response:
+        """``text`` as if the model had said it and stopped: rendered and tokenised once, finish ``data``."""
+        ...
+
+    async def sample(self, prompts: Sequence[Prompt], n: int, how: How) -> list[Group]:
+        """n answers to each prompt, in order. ContractError when the weights have moved on since."""
+        ...
+
+    async def score(self, texts: Sequence[Text], want: frozenset[str]) -> list[Scored]:
+        """One Scored per text; asking for what is not in ``can`` raises ContractError."""
+        ...
+
+
+class StepOutcome(NamedTuple):
+    """One optimizer update. ``pressure_T`` is ∂objective/∂log π of every answer token; ``applied`` is False
+    when a non-finite loss or gradient was refused."""
+
+    terms: Mapping[str, float]
+    objective: float
+    grad_norm: float
+    applied: bool
+    pressure_T: Floats
+    tokens: int
+
+
+class Out(Protocol):
+    """What the model computed for one micro-batch: torch tensors, one entry per answer token."""
+
+    @property
+    def logp_T(self) -> Tensor: ...
+
+    @property
+    def sequence_T(self) -> Tensor:
+        """The sequence of the micro-batch that each answer token belongs to."""
+        ...
+
+
+Loss = Callable[[Out, Batch], "Mapping[str, Tensor]"]
+
+
+class Needs(NamedTuple):
+    """Columns a method reads per answer token (``ref_logp``, ``old_logp``), measured before ``batch``."""
+
+    columns: frozenset[str] = frozenset()
+
+
+class Learner(Protocol):
+    """Owns weights, device, precision and accumulation; knows no algorithm."""
+
+    @property
+    def version(self) -> str:
+        """``run/stage@step``: changes with every update that was applied."""
+        ...
+
+    def measure(self, rows: Sequence[Row], needs: Needs) -> Mapping[str, tuple[Floats, ...]]:
+        """For each column one array per sequence of the rows, over its answer tokens."""
+        ...
+
+    def update(self, batch: Batch, step: int, loss: Loss) -> StepOutcome:
+        """One optimizer step on ``batch.steps[step]``. Exact under any split into micro-batches."""
+        ...
+
+    def sampler(self) -> Sampler:
+        """A view of this version. Used after an update it raises ContractError."""
+        ...
+
+    def publish(self, sampler: Sampler) -> str:
+        """Put these weights into a sampler that is not the learner's own; returns the version."""
+        ...
+
+    def save(self, to: Path) -> ModelRef:
+        """Everything needed to go on to the bit: weights, optimizer, schedule, generator state."""
+        ...
+
+    def restore(self, ref: ModelRef) -> None:
+        """Become what ``save`` saved."""
+        ...
+
+    def export(self, to: Path) -> ModelRef:
+        """The result, as a directory that transformers loads as it is."""
+        ...
+
+
+# Feedback
+
+
+class Ask(Protocol):
+    """What is asked about which answers, and how verdicts become numbers. Two pure functions."""
+
+    def questions(self, groups: Sequence[Group]) -> list[Question]: ...
+
+    def columns(self, groups: Sequence[Group], judgments: Sequence[Judgment]) -> Columns:
+        """One row per answer or pair; ``judgments`` may hold several per question, and abstentions."""
+        ...
+
+
+class Desk(Protocol):
+    """All that an overseer may touch."""
+
+    def read(self, record: str) -> Record: ...
+
+    async def ask(self, overseer: Overseer, question: Question) -> Judgment:
+        """Looks before it asks; counts cost; an overseer that fails abstains."""
+        ...
+
+    async def say(self, sampler: Sampler, prompt: Prompt, how: How | None = None) -> Response:
+        """Every text a protocol elicits becomes a Response whose parent is the question."""
+        ...
+
+
+class Overseer(Protocol):
+    """Answers a Question or abstains with a reason. Touches nothing but its desk."""
+
+    @property
+    def answers(self) -> frozenset[Kind]: ...
+
+    @property
+    def config(self) -> str:
+        """The hash of everything that decides its answers. Equal hashes share recorded judgments."""
+        ...
+
+    async def judge(self, question: Question, desk: Desk) -> Judgment: ...
+
+
+class Feedback(Protocol):
+    """The asks of a stage with their overseers, as a Source sees them: groups in, numbers out."""
+
+    def __call__(self, groups: Sequence[Group]) -> Columns | None: ...
+
+
+# Training
+
+
+class Shape(NamedTuple):
+    """The rows a method wants: their unit, how many answers per prompt, and who writes them."""
+
+    unit: Literal["answer", "pair", "episode"]
+    n: int
+    by: Literal["policy", "base", "data"]
+
+
+Memory = Mapping[str, JSON]
+
+
+class Method(Protocol):
+    """A frozen config that *is* the algorithm."""
+
+    @property
+    def rows(self) -> Shape: ...
+
+    @property
+    def pushes_down(self) -> bool:
+        """Whether it lowers the probability of answers on purpose; for a kept model that needs the gate."""
+        ...
+
+    def needs(self) -> Needs: ...
+
+    def batch(self, window: Window, memory: Memory, rng: np.random.Generator) -> tuple[Batch, Memory]:
+        """Decides everything that must see the whole window. Pure: equal inputs, equal outputs."""
+        ...
+
+    def loss(self, out: Out, batch: Batch) -> Mapping[str, Tensor]:
+        """Totals by term, row-local: the loss of some rows does not depend on which others are there."""
+        ...
+
+
+class Source(Protocol):
+    """Where rows come from. Window k is a function of k, the policy and the feedback: no hidden cursor."""
+
+    def window(self, index: int, policy: Sampler, feedback: Feedback) -> Window: ...
+
+    def prompts(self) -> Sequence[Prompt]:
+        """All prompts it can draw; the guard takes probes from them where a plan names none."""
+        ...
+
+
+# Watching
+
+
+class Look(NamedTuple):
+    """What an indicator may see of the policy: events since the last audit, fresh answers to the probes."""
+
+    run: str
+    step: int
+    events: tuple[StepEvent, ...]
+    groups: tuple[Group, ...]
+    policy: Sampler
+
+
+class Draw(NamedTuple):
+    """What the guard drew for this audit: its number, and the base's cached answers to the same probes."""
+
+    audit: int
+    base_groups: tuple[Group, ...]
+
+
+class Indicator(Protocol):
+    """A number with an interval, relative to the base. Measures, never decides."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def tier(self) -> Literal["page", "warning", "report"]: ...
+
+    @property
+    def wants(self) -> frozenset[str]:
+        """What it asks of the policy and the base beyond ``sample``."""
+        ...
+
+    def cost(self, probes: int, answers: int, tokens: int) -> Cost:
+        """Forward tokens one reading takes, printed before a run."""
+        ...
+
+    async def read(self, look: Look, base: Sampler, draw: Draw) -> Reading | NotMeasured: ...
+
+
+class History(NamedTuple):
+    """All that rules may consider, oldest first. Faults are events named ``fault``."""
+
+    run: str
+    step: int
+    events: tuple[StepEvent, ...]
+    readings: tuple[Reading | NotMeasured, ...]
+    decisions: tuple[Decision, ...]
+
+
+class Rule(Protocol):
+    """History → Decision. Tolerances live here, not in indicators."""
+
+    @property
+    def name(self) -> str: ...
+
+    def __call__(self, history: History) -> Decision: ...
+
+
+# Worlds and stores
+
+
+class WorldStep(NamedTuple):
+    """What an answer led to: the next prompt (None: the episode is over), the observed reward and costs."""
+
+    prompt: Prompt | None
+    reward: float | None
+    costs: Mapping[str, float]
+
+
+class World(Protocol):
+    """Something to act in. The Source is its only caller; its hidden truth never passes through here."""
+
+    def reset(self, seed: str) -> Prompt: ...
+
+    def step(self, response: Response) -> WorldStep: ...
+
+
+class Store(Protocol):
+    """Append-only, content-addressed. ``put`` returns when the record would survive a kill."""
+
+    def put(self, *records: Record) -> None: ...
+
+    def get(self, record: str) -> Record:
+        """KeyError when the store has no such record."""
+        ...
+
+    def find(self, kind: str, *, parent: str | None = None, run: str | None = None) -> list[Record]:
+        """Records of a kind in the order they came, filtered by a parent's id or the field ``run``."""
+        ...
+
+    def lineage(self, record: str) -> list[Record]:
+        """The record and all its ancestors that the store holds, nearest first, each once."""
+        ...

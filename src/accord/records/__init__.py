@@ -1,0 +1,95 @@
+"""What is passed around: immutable facts with content ids (layer 0).
+
+Here: the records themselves, their ids, and accounts folded over them. Not here: how they are stored
+(``accord.stores``) or what is decided from them (``accord.rules``). ``texts.py`` is the example to follow.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from accord.records.accounts import Account, account
+from accord.records.canonical import JSON, canonical, digest
+from accord.records.events import Action, Decision, Entry, ModelRef, NotMeasured, Reading, StepEvent
+from accord.records.feedback import (
+    Abstention,
+    By,
+    Critiqued,
+    Graded,
+    Instrument,
+    Judgment,
+    Kind,
+    Labelled,
+    Mark,
+    Point,
+    Question,
+    Ranked,
+    Revised,
+    Spread,
+    Verdict,
+)
+from accord.records.record import Cost, Record
+from accord.records.texts import Episode, Message, Prompt, Response, Sequence
+
+__all__ = [
+    "JSON",
+    "KINDS",
+    "Abstention",
+    "Account",
+    "Action",
+    "By",
+    "Cost",
+    "Critiqued",
+    "Decision",
+    "Entry",
+    "Episode",
+    "Graded",
+    "Instrument",
+    "Judgment",
+    "Kind",
+    "Labelled",
+    "Mark",
+    "Message",
+    "ModelRef",
+    "NotMeasured",
+    "Point",
+    "Prompt",
+    "Question",
+    "Ranked",
+    "Reading",
+    "Record",
+    "Response",
+    "Revised",
+    "Sequence",
+    "Spread",
+    "StepEvent",
+    "Verdict",
+    "account",
+    "canonical",
+    "digest",
+    "read_record",
+]
+
+KINDS: dict[str, type[Record]] = {
+    kind.kind: kind
+    for kind in (
+        Prompt,
+        Response,
+        Episode,
+        Question,
+        Judgment,
+        StepEvent,
+        Reading,
+        NotMeasured,
+        Decision,
+        ModelRef,
+        Entry,
+    )
+}
+
+
+def read_record(kind: str, body: Mapping[str, object]) -> Record:
+    """The record that ``Record.body`` wrote. An unknown kind or field raises ValueError."""
+    if kind not in KINDS:
+        raise ValueError(f"unknown record kind {kind!r}; known: {', '.join(sorted(KINDS))}")
+    return KINDS[kind].model_validate(body)
