@@ -1,4 +1,4 @@
-"""The errors a user may see. Each says what, where, and what to do; the command line prints them without a traceback."""
+"""The errors a user may see. Each says what, where, and what to do; none is printed with a traceback."""
 
 from __future__ import annotations
 
@@ -23,7 +23,9 @@ class PlanError(AccordError):
 
     def under(self, prefix: str) -> PlanError:
         """The same error with its path seen from further up."""
-        return PlanError(f"{prefix}.{self.path}" if self.path else prefix, self.value, self.allowed, self.advice)
+        return PlanError(
+            f"{prefix}.{self.path}" if self.path else prefix, self.value, self.allowed, self.advice
+        )
 
 
 class ContractError(AccordError):
@@ -44,7 +46,7 @@ class Unreadable(AccordError):
 
 
 class Refused(AccordError):
-    """Accord will not do this as asked (exit code 2); the message names what is missing and how to supply it."""
+    """Accord will not do this as asked (exit code 2); the message says what is missing, and the remedy."""
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

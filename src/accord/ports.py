@@ -65,7 +65,7 @@ __all__ = [
 
 
 class How(NamedTuple):
-    """How to sample. Sample i of a prompt draws from (key, prompt id, i) alone, whatever it is batched with."""
+    """How to sample. Sample i of a prompt draws from (key, prompt id, i), whatever it is batched with."""
 
     key: str
     temperature: float = 1.0
@@ -146,7 +146,7 @@ class Learner(Protocol):
 
     @property
     def version(self) -> str:
-        """``run/stage@step``: changes with every update that was applied."""
+        """``run/stage@step``: changes with every update, also one that was refused as non-finite."""
         ...
 
     def measure(self, rows: Sequence[Row], needs: Needs) -> Mapping[str, tuple[Floats, ...]]:

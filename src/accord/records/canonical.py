@@ -31,7 +31,9 @@ def canonical(value: JSON) -> str:
         return _string(value)
     if isinstance(value, int):
         if abs(value) > _EXACT:
-            raise ValueError(f"the integer {value} is beyond 2^53 and has no exact JSON number; write it as a string")
+            raise ValueError(
+                f"the integer {value} is beyond 2^53 and has no exact JSON number; write it as a string"
+            )
         return str(int(value))
     if isinstance(value, float):
         return _number(value)

@@ -78,7 +78,7 @@ class NotMeasured(Record):
 
 
 class Decision(Record):
-    """Continue, Pause or Halt: by which rule, on which evidence (the parents). An acceptance names a person."""
+    """Continue, Pause or Halt: by which rule, on which evidence (parents). An acceptance names a person."""
 
     kind: ClassVar[str] = "decision"
 
@@ -105,7 +105,7 @@ class ModelRef(Record):
 
 
 class Entry(Record):
-    """A finished stage: its result, and whether the evidence gate was passed (``explore`` runs are ungated)."""
+    """A finished stage: its result, and whether the evidence gate was passed (``explore``: ungated)."""
 
     kind: ClassVar[str] = "entry"
     outside: ClassVar[frozenset[str]] = frozenset({"seconds"})

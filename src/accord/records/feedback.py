@@ -75,7 +75,9 @@ class Question(Record):
     def _enough_answers(self) -> Self:
         least = {Kind.COMPARE: 2, Kind.REVISE: 0}.get(self.asks, 1)
         if len(self.responses) < least:
-            raise ValueError(f"a {self.asks.value} question needs {least} answers or more, got {len(self.responses)}")
+            raise ValueError(
+                f"a {self.asks.value} question needs {least} answers or more, got {len(self.responses)}"
+            )
         return self
 
 

@@ -85,7 +85,6 @@ class Batch:
     weights: Mapping[str, float]
     rows: Mapping[str, Floats] = field(default_factory=dict[str, Floats])
     tokens: Mapping[str, Floats] = field(default_factory=dict[str, Floats])
-    temperature: float = 1.0
     scalars: Mapping[str, float] = field(default_factory=dict[str, float])
 
     def lengths_S(self) -> Ints:
@@ -96,10 +95,10 @@ class Batch:
         """The same batch with these rows only, in this order. Counts stay those of the whole."""
         rows = np.asarray(rows, dtype=np.int64)
         lengths = self.lengths_S()
-        starts = np.concatenate([[0], np.cumsum(lengths)])
+        starts: Ints = np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(lengths)])
         chosen = [int(s) for r in rows for s in np.flatnonzero(self.row_S == r)]
-        spans = [np.arange(starts[s], starts[s + 1]) for s in chosen]
-        index_T = np.concatenate(spans) if spans else np.zeros(0, dtype=np.int64)
+        spans: list[Ints] = [np.arange(starts[s], starts[s + 1], dtype=np.int64) for s in chosen]
+        index_T: Ints = np.concatenate(spans) if spans else np.zeros(0, dtype=np.int64)
         place = {int(r): i for i, r in enumerate(rows)}
         return replace(
             self,

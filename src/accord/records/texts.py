@@ -70,10 +70,15 @@ class Response(Record):
 
 
 class Sequence(NamedTuple):
-    """One masked sequence: ``answer[i]`` says whether the policy chose ``tokens[i]``."""
+    """One masked sequence: ``answer[i]`` says whether the policy chose ``tokens[i]``.
+
+    ``allowed`` and ``temperature`` are those the answer was drawn under; scoring and training keep to them.
+    """
 
     tokens: tuple[int, ...]
     answer: tuple[bool, ...]
+    allowed: tuple[int, ...] | None = None
+    temperature: float = 1.0
 
 
 class Episode(Record):
@@ -129,9 +134,9 @@ class Episode(Record):
         answer: tuple[bool, ...] = ()
         for prompt, said in zip(self.prompt_tokens, self.tokens, strict=True):
             if tokens and prompt[: len(tokens)] != tokens:
-                done.append(Sequence(tokens, answer))
+                done.append(Sequence(tokens, answer, self.allowed, self.temperature))
                 tokens, answer = (), ()
             new = prompt[len(tokens) :]
             tokens += new + said
             answer += (False,) * len(new) + (True,) * len(said)
-        return [*done, Sequence(tokens, answer)]
+        return [*done, Sequence(tokens, answer, self.allowed, self.temperature)]

@@ -1,0 +1,215 @@
+"""The catalogue: which name means which part. Nothing is imported until it is asked for (layer 4).
+
+To add a part: write its file, add its line here. Parts of other packages need no line: an entry point in the
+group ``accord.<group>``, or ``module:Class`` in the plan; both are imported only when named, and a shipped
+name cannot be taken over.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from importlib.metadata import entry_points
+from typing import get_args
+
+from pydantic import BaseModel, ValidationError
+
+from accord import ports
+from accord.errors import ContractError, PlanError, nearest
+from accord.plan import PartTable, Plan
+from accord.problems import describe, plan_error
+from accord.records import JSON
+
+__all__ = [
+    "ASKS",
+    "CATALOG",
+    "ENGINES",
+    "INDICATORS",
+    "METHODS",
+    "OVERSEERS",
+    "RULES",
+    "SOURCES",
+    "STORES",
+    "build",
+    "check",
+    "find",
+]
+
+METHODS = {
+    "best_of_n": "accord.methods.best_of_n:BestOfN",
+    "sft": "accord.methods.sft:SFT",
+}
+OVERSEERS = {
+    "program": "accord.overseers.program:Program",
+}
+ASKS = {
+    "each": "accord.asks.each:Each",
+    "pairs": "accord.asks.pairs:Pairs",
+}
+INDICATORS = {
+    "base_rank": "accord.indicators.base_rank:BaseRank",
+    "diversity": "accord.indicators.diversity:Diversity",
+    "reverse_kl": "accord.indicators.reverse_kl:ReverseKL",
+}
+RULES = {
+    "fault": "accord.rules:Fault",
+    "fell": "accord.rules:Fell",
+    "grew": "accord.rules:Grew",
+    "missing": "accord.rules:Missing",
+    "non_finite": "accord.rules:NonFinite",
+    "rose": "accord.rules:Rose",
+    "unread": "accord.rules:Unread",
+}
+SOURCES = {
+    "offline": "accord.sources:Offline",
+    "rollouts": "accord.sources:Rollouts",
+}
+ENGINES = {
+    "local": "accord.engines.local:Local",
+    "scripted": "accord.engines.scripted:Scripted",
+}
+STORES = {
+    "memory": "accord.stores.memory:MemoryStore",
+    "sql": "accord.stores.sql:SqlStore",
+}
+CATALOG = {
+    "asks": ASKS,
+    "engines": ENGINES,
+    "indicators": INDICATORS,
+    "methods": METHODS,
+    "overseers": OVERSEERS,
+    "rules": RULES,
+    "sources": SOURCES,
+    "stores": STORES,
+}
+
+# A setting of one of these types holds a part itself, so its table is built before the setting is read.
+_HOLDERS: dict[object, str] = {
+    ports.Ask: "asks",
+    ports.Indicator: "indicators",
+    ports.Method: "methods",
+    ports.Overseer: "overseers",
+    ports.Rule: "rules",
+    ports.Source: "sources",
+}
+
+
+def find(group: str, name: str, path: str = "") -> type:
+    """The class behind a name of ``group`` (a key of CATALOG) or ``module:Class``; PlanError if none."""
+    known = CATALOG[group]
+    path = path or group
+    if target := known.get(name):
+        return _class(target, name, path)
+    if ":" in name:
+        return _class(name, name, path)
+    for point in entry_points(group=f"accord.{group}", name=name):
+        return _class(f"{point.module}:{point.attr}", name, path)
+    allowed = f"{', '.join(sorted(known))}; or module:Class; or the name of a plug-in that is installed"
+    raise PlanError(path, name, allowed, nearest(name, known))
+
+
+def build(group: str, table: PartTable | Mapping[str, JSON], path: str = "") -> object:
+    """The part that a table names, with its settings. PlanError, with the plan's path, where they do not fit.
+
+    A setting whose type is a port (an overseer inside an overseer) is itself a table and built first.
+    """
+    path = path or group
+    try:
+        table = table if isinstance(table, PartTable) else PartTable.model_validate(table)
+    except PlanError as error:
+        raise error.under(path) from None
+    kind = _part_class(group, table.name, f"{path}.name")
+    settings = table.plain()
+    inner: dict[str, object] = {
+        key: _inner(kind.model_fields[key].annotation, value, f"{path}.{key}")
+        for key, value in settings.items()
+        if key in kind.model_fields
+    }
+    try:
+        part = kind.model_validate({**settings, **inner})
+    except ValidationError as error:
+        raise plan_error(error, kind, path) from None
+    except PlanError as error:
+        raise error.under(path) from None
+    for key, value in settings.items():
+        _unchanged(part, key, value, f"{path}.{key}")
+    return part
+
+
+def _part_class(group: str, name: str, path: str) -> type[BaseModel]:
+    kind = find(group, name, path)
+    if not issubclass(kind, BaseModel):
+        promise = "a part is an accord.part.Part, whose fields are its settings"
+        raise ContractError(name, promise, f"the class {kind.__name__}, which has no such fields")
+    return kind
+
+
+def check(plan: Plan) -> None:
+    """Builds every part of every stage, without torch or a model. PlanError at the first that cannot be."""
+    for index, stage in enumerate(plan.stage):
+        path = f"stage[{index}]"
+        _built("sources", stage.source, f"{path}.source")
+        for number, ask in enumerate(stage.ask):
+            _built("asks", ask, f"{path}.ask[{number}]")
+            _built("overseers", ask.overseer, f"{path}.ask[{number}].overseer")
+        _built("methods", stage.method, f"{path}.method")
+        _built("engines", stage.learner, f"{path}.learner")
+        for number, table in enumerate(stage.guard.indicator):
+            _built("indicators", table, f"{path}.guard.indicator[{number}]")
+        for number, table in enumerate(stage.guard.rule or ()):
+            _built("rules", table, f"{path}.guard.rule[{number}]")
+
+
+def _built(group: str, table: PartTable, path: str) -> None:
+    part = build(group, table, path)
+    try:
+        # The config hash covers what a part only names (a function, a file), so reading it proves they exist.
+        str(getattr(part, "config", ""))
+    except PlanError as error:
+        raise error.under(path) from None
+
+
+def _class(target: str, name: str, path: str) -> type:
+    module, _, attribute = target.partition(":")
+    try:
+        found: object = getattr(importlib.import_module(module), attribute, None)
+    except (ImportError, SyntaxError, ValueError) as error:
+        lacking = getattr(error, "name", None) or ""
+        other = lacking and not f"{module}.".startswith(f"{lacking}.") and not lacking.startswith("accord")
+        advice = (
+            f"; {module} needs it: install it, or accord[train] where it is for training" if other else ""
+        )
+        raise PlanError(path, name, "a part that can be imported", f"{error}{advice}") from error
+    if not isinstance(found, type):
+        close = nearest(attribute, vars(importlib.import_module(module)))
+        raise PlanError(
+            path, name, f"a class of {module}", f"{module} has no class {attribute!r}. {close}".strip()
+        )
+    return found
+
+
+def _inner(annotation: object, value: JSON, path: str) -> object:
+    group = _holds(annotation)
+    if group and isinstance(value, Mapping) and "name" in value:
+        return build(group, value, path)
+    if group and isinstance(value, list):
+        return [_inner(annotation, item, f"{path}[{i}]") for i, item in enumerate(value)]
+    return value
+
+
+def _holds(annotation: object) -> str | None:
+    """The group whose parts a setting of this type holds, or None."""
+    if isinstance(annotation, type) and annotation in _HOLDERS:
+        return _HOLDERS[annotation]
+    return next((group for inner in get_args(annotation) if (group := _holds(inner))), None)
+
+
+def _unchanged(part: BaseModel, key: str, value: JSON, path: str) -> None:
+    """A setting means what is written: text is not read as a number, true not as 1."""
+    field = type(part).model_fields.get(key)
+    became: object = getattr(part, key, None)
+    moved = (
+        isinstance(value, str | bool) and isinstance(became, int | float) and type(became) is not type(value)
+    )
+    if field and (moved or (isinstance(became, bool) and not isinstance(value, bool))):
+        raise PlanError(path, value, describe(field.annotation, field.metadata))

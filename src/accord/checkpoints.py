@@ -1,0 +1,173 @@
+"""Checkpoints: everything the loop needs to go on to the bit, written aside, hashed, and renamed into place.
+
+A checkpoint is a folder ``checkpoints/<step>.<n>/`` (the n-th at that step): what the learner saved, the
+measured Batch and the place in it, the method's Memory, the guard's history, and ``manifest.json`` with the
+digest of every file.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+
+from accord.errors import Unreadable
+from accord.ports import Learner, Memory
+from accord.records import JSON, ModelRef, Sequence, canonical
+from accord.records.rows import Batch
+from accord.stores.files import disk, file_sha256, promote
+
+__all__ = ["Progressing", "keep_latest", "latest", "load_state", "save_state"]
+
+_BATCH = "batch.npz"
+
+
+@dataclass
+class Progressing:
+    """Where a stage stands. ``batch`` is None between two windows; ``place`` counts its finished steps."""
+
+    step: int = 0
+    window: int = 0
+    place: int = 0
+    batch: Batch | None = None
+    memory: Memory = field(default_factory=dict[str, JSON])
+    guard: dict[str, JSON] = field(default_factory=dict[str, JSON])
+
+
+def save_state(folder: Path, state: Progressing, learner: Learner) -> Path:
+    """Save it all; when this returns, a kill can no longer lose it."""
+    taken = [int(p.suffix[1:]) for p in _standing(folder) if int(p.stem) == state.step]
+    final = folder / f"{state.step:08d}.{max(taken, default=-1) + 1:03d}"
+    work = folder / f".work-{final.name}"
+    with disk(folder):
+        shutil.rmtree(work, ignore_errors=True)
+        work.mkdir(parents=True)
+        learner.save(work / "learner")
+        if state.batch is not None:
+            _write_batch(work / _BATCH, state.batch)
+        tree = {
+            "step": state.step,
+            "window": state.window,
+            "place": state.place,
+            "memory": state.memory,
+            "guard": state.guard,
+            "batch": _batch_tree(state.batch) if state.batch is not None else None,
+        }
+        (work / "state.json").write_text(canonical(cast(JSON, tree)), encoding="utf-8")
+        files = sorted(p for p in work.rglob("*") if p.is_file())
+        manifest = {str(p.relative_to(work)): file_sha256(p) for p in files}
+        (work / "manifest.json").write_text(canonical(manifest), encoding="utf-8")
+        promote(work, final)
+    return final
+
+
+def latest(folder: Path) -> Path | None:
+    """The newest checkpoint. Leftovers of a killed writer do not count; a damaged file is an Unreadable."""
+    found = _standing(folder)
+    if not found:
+        return None
+    newest = found[-1]
+    manifest = cast("dict[str, str]", json.loads(_text(newest / "manifest.json")))
+    for name, expected in manifest.items():
+        path = newest / name
+        if not path.is_file() or file_sha256(path) != expected:
+            raise Unreadable(
+                path,
+                "the bytes this checkpoint was saved with",
+                f"damaged since; remove {newest} to go on from the checkpoint before it",
+            )
+    return newest
+
+
+def load_state(folder: Path, learner: Learner) -> Progressing:
+    """Read a checkpoint back, and make the learner what it was."""
+    tree = cast("dict[str, JSON]", json.loads(_text(folder / "state.json")))
+    learner.restore(ModelRef(name=folder.name, path=str(folder / "learner")))
+    shape = cast("dict[str, JSON] | None", tree["batch"])
+    return Progressing(
+        step=cast(int, tree["step"]),
+        window=cast(int, tree["window"]),
+        place=cast(int, tree["place"]),
+        batch=_read_batch(folder / _BATCH, shape) if shape is not None else None,
+        memory=cast(Memory, tree["memory"]),
+        guard=cast("dict[str, JSON]", tree["guard"]),
+    )
+
+
+def keep_latest(folder: Path, keep: int) -> None:
+    """Remove all but the newest ``keep`` checkpoints, and what killed writers left behind."""
+    found = _standing(folder)
+    for old in found[:-keep]:
+        # Renamed first, so that a kill while deleting leaves no half checkpoint under a valid name.
+        gone = old.with_name(f".work-{old.name}")
+        old.rename(gone)
+    for leftover in folder.glob(".work-*"):
+        shutil.rmtree(leftover, ignore_errors=True)
+
+
+def _standing(folder: Path) -> list[Path]:
+    return sorted(p for p in folder.glob("[0-9]*.*") if p.is_dir())
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise Unreadable(path, "a file of a checkpoint", str(error)) from error
+
+
+def _batch_tree(batch: Batch) -> dict[str, JSON]:
+    return {
+        "counts": [dict(c) for c in batch.counts],
+        "weights": dict(batch.weights),
+        "scalars": dict(batch.scalars),
+        "allowed": [None if s.allowed is None else list(s.allowed) for s in batch.sequences],
+    }
+
+
+def _write_batch(path: Path, batch: Batch) -> None:
+    arrays: dict[str, np.ndarray[tuple[int, ...], np.dtype[np.generic]]] = {
+        "lengths": np.array([len(s.tokens) for s in batch.sequences], dtype=np.int64),
+        "ids": np.array([t for s in batch.sequences for t in s.tokens], dtype=np.int64),
+        "answer": np.array([a for s in batch.sequences for a in s.answer], dtype=np.bool_),
+        "temperature": np.array([s.temperature for s in batch.sequences], dtype=np.float64),
+        "row_S": batch.row_S,
+        "step_sizes": np.array([len(s) for s in batch.steps], dtype=np.int64),
+        "steps": np.concatenate([*batch.steps, np.zeros(0, dtype=np.int64)]),
+    }
+    arrays |= {f"rows/{name}": column for name, column in batch.rows.items()}
+    arrays |= {f"tokens/{name}": column for name, column in batch.tokens.items()}
+    with path.open("wb") as file:
+        np.savez(file, allow_pickle=False, **arrays)  # pyright: ignore[reportArgumentType]
+
+
+def _read_batch(path: Path, tree: Mapping[str, JSON]) -> Batch:
+    with np.load(path, allow_pickle=False) as stored:
+        arrays = {name: stored[name] for name in stored.files}
+    cuts = np.cumsum(arrays["lengths"])[:-1]
+    allowed = cast("list[list[int] | None]", tree["allowed"])
+    sequences = tuple(
+        Sequence(tuple(ids.tolist()), tuple(answer.tolist()), None if a is None else tuple(a), float(heat))
+        for ids, answer, a, heat in zip(
+            np.split(arrays["ids"], cuts),
+            np.split(arrays["answer"], cuts),
+            allowed,
+            arrays["temperature"],
+            strict=True,
+        )
+    )
+    return Batch(
+        sequences=sequences,
+        row_S=arrays["row_S"],
+        steps=tuple(np.split(arrays["steps"], np.cumsum(arrays["step_sizes"])[:-1])),
+        counts=tuple(cast("list[dict[str, float]]", tree["counts"])),
+        weights=cast("dict[str, float]", tree["weights"]),
+        rows={n.removeprefix("rows/"): a for n, a in arrays.items() if n.startswith("rows/")},
+        tokens={n.removeprefix("tokens/"): a for n, a in arrays.items() if n.startswith("tokens/")},
+        scalars=cast("dict[str, float]", tree["scalars"]),
+    )

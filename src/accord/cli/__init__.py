@@ -1,0 +1,105 @@
+"""The command line (layer 5): words into calls, results into lines, errors into exit codes.
+
+- ``app.py``: the commands by name; ``codes.py``: what their exit codes say.
+- ``runs.py`` (run, resume, demo), ``looks.py`` (report, audit), ``machine.py`` (pull, doctor, import): one
+  function per command, which imports what it calls when it is called. ``runs.py`` is the example to follow.
+- ``show.py``: progress and results; ``place.py``: run folders.
+
+Not here: anything that decides. A command adds nothing that Python cannot do with the same nouns.
+"""
+
+from __future__ import annotations
+
+import errno
+import sys
+import tempfile
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+
+from accord.cli.codes import Exit
+from accord.cli.place import Place
+from accord.errors import AccordError, Refused
+
+__all__ = ["Exit", "main"]
+
+_DISK = {
+    errno.ENOSPC: "free some space",
+    errno.EDQUOT: "free some space",
+    errno.EROFS: "choose a place that can be written to",
+    errno.EACCES: "choose a place that you may write to and read from",
+    errno.EPERM: "choose a place that you may write to and read from",
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Do what the command line says; returns the exit code. The one place that catches everything."""
+    if sys.platform == "win32":
+        return _fail("Windows is not supported; Accord runs on Linux, macOS and WSL", Exit.ERROR)
+    place = Place()
+    try:
+        from accord.cli.app import build_app
+
+        words = sys.argv[1:] if argv is None else list(argv)
+        code: object = build_app()(words or ["--help"], prog_name="accord", obj=place, standalone_mode=False)
+        if code == Exit.INTERRUPTED:
+            return _interrupted(place)  # some versions of typer turn Ctrl-C into a number
+        return int(code) if isinstance(code, int) else Exit.DONE
+    except Exception as error:  # noqa: BLE001 - the boundary of the command line
+        return _explained(error, place)
+    except KeyboardInterrupt:
+        return _interrupted(place)
+    except SystemExit as leaving:
+        return leaving.code if isinstance(leaving.code, int) else Exit.ERROR
+
+
+def _explained(error: Exception, place: Place) -> int:
+    import typer
+
+    if isinstance(error, AccordError):
+        return _fail(str(error), Exit.REFUSED if isinstance(error, Refused) else Exit.ERROR)
+    if isinstance(error, typer.Abort):
+        return _interrupted(place)  # others into this
+    show = getattr(error, "show", None)
+    if callable(show) and hasattr(error, "format_message"):
+        # A usage error; its class has no public name in every version of typer.
+        show()
+        return Exit.ERROR
+    if isinstance(error, BrokenPipeError):
+        sys.stdout = None
+        return Exit.ERROR
+    if isinstance(error, OSError) and error.errno in _DISK:
+        where = f": {error.filename}" if error.filename else ""
+        return _fail(f"{error.strerror}{where}\n  {_DISK[error.errno]}", Exit.ERROR)
+    message = " ".join(str(error).split()) or "no message"
+    return _fail(
+        f"this is a bug in accord: {type(error).__name__}: {message}\n  {_kept(error, place)}", Exit.ERROR
+    )
+
+
+def _interrupted(place: Place) -> int:
+    folder = place.folder()
+    onward = f"go on with: accord resume {folder}" if folder else "run the same command again"
+    return _fail(f"interrupted; nothing acknowledged is lost; {onward}", Exit.INTERRUPTED)
+
+
+def _kept(error: Exception, place: Place) -> str:
+    """Writes the traceback into the run's folder, or else into the temporary one, and says where."""
+    text = "".join(traceback.format_exception(error))
+    for folder in (place.folder(), Path(tempfile.gettempdir())):
+        if folder is None:
+            continue
+        try:
+            with tempfile.NamedTemporaryFile(
+                "w", dir=folder, prefix="traceback-", suffix=".txt", encoding="utf-8", delete=False
+            ) as file:
+                file.write(text)
+        except OSError:
+            continue
+        return f"the traceback is in {file.name}"
+    return "its traceback could not be written anywhere; is the disk full?"
+
+
+def _fail(message: str, code: Exit) -> int:
+    sys.stderr.write(f"accord: {message}\n")
+    return code

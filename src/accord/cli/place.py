@@ -1,0 +1,45 @@
+"""Where a command works: the run folder that an interrupt or a fault should name."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from accord.errors import Unreadable, nearest
+
+__all__ = ["Place", "run_folder"]
+
+
+@dataclass
+class Place:
+    """One per command; a command that makes a run says where before it starts."""
+
+    run: Path | None = None
+    _runs: Path | None = None
+    _before: frozenset[str] = field(default_factory=frozenset[str])
+
+    def begins_in(self, runs: Path, name: str | None = None) -> None:
+        """A run is about to be made under ``runs``, or gone on with, as ``name`` where one was chosen."""
+        self.run = runs / name if name else None
+        self._runs, self._before = runs, frozenset(_folders(runs))
+
+    def folder(self) -> Path | None:
+        """The folder of this command's run, as far as it exists."""
+        if self.run or not self._runs:
+            return self.run if self.run and self.run.is_dir() else None
+        new = [self._runs / name for name in _folders(self._runs) if name not in self._before]
+        return max(new, key=lambda folder: folder.stat().st_mtime, default=None)
+
+
+def run_folder(run: Path, runs: Path) -> Path:
+    """The folder that ``run`` names: a path, or a run under ``runs``. Unreadable where there is none."""
+    for folder in (run, runs / run):
+        if folder.is_dir():
+            return folder
+    known = _folders(runs)
+    advice = nearest(str(run), known) or (f"runs here: {', '.join(sorted(known)[-5:])}" if known else "")
+    raise Unreadable(run, f"a run's folder, or the name of one in {runs}", advice)
+
+
+def _folders(runs: Path) -> list[str]:
+    return [path.name for path in runs.iterdir() if path.is_dir()] if runs.is_dir() else []

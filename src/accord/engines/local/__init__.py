@@ -1,0 +1,97 @@
+"""The local engine: transformers models on this machine, as Learner and Sampler.
+
+``learner.py`` owns weights and updates, ``sampler.py`` answers and scores, ``forward.py`` and ``decode.py``
+are the two kinds of pass, ``models.py`` opens what a name stands for, ``tiny.py`` makes models for tests.
+Importing this package loads no torch; opening a model does.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal, cast
+
+from pydantic import Field
+
+from accord.part import Part
+from accord.ports import Learner, Sampler
+from accord.progress import Progress
+
+if TYPE_CHECKING:
+    import torch
+
+    from accord.engines.local.models import Opened
+
+__all__ = ["Local"]
+
+
+class Local(Part):
+    """How a model is trained here: LoRA (default) or full weights, AdamW, micro-batches by token budget."""
+
+    adapter: Literal["lora", "full"] = "lora"
+    rank: int = Field(default=16, ge=1)
+    alpha: int = Field(default=32, ge=1)
+    lr: float = Field(default=1e-4, gt=0)
+    warmup: int = Field(default=0, ge=0)
+    betas: tuple[float, float] = (0.9, 0.999)
+    weight_decay: float = Field(default=0.0, ge=0)
+    max_grad_norm: float = Field(default=1.0, gt=0)
+    tokens_per_pass: int = Field(default=2048, ge=16)
+    decode: Literal["auto", "float32", "bfloat16"] = "auto"
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+
+    def learner(self, model: str, run: str, seed: int, progress: Progress) -> Learner:
+        """A learner that starts from ``model``; ``run`` is ``run/stage``."""
+        from accord.engines.local.decoder import decode_dtype
+        from accord.engines.local.learner import LocalLearner, Start
+
+        opened = self._open(model)
+        dtype = decode_dtype(self.decode, opened.model.device)
+        return LocalLearner(self, Start(opened, model, run, seed, progress), dtype)
+
+    def sampler(self, model: str, progress: Progress) -> Sampler:
+        """A model that is only read: a base, a judge. Its policy name is the digest of its files."""
+        import torch
+
+        from accord.engines.local.decoder import DecodeCopy, decode_dtype
+        from accord.engines.local.models import manifest_digest, model_manifest
+        from accord.engines.local.sampler import LocalSampler
+
+        opened = self._open(model)
+        dtype = decode_dtype(self.decode, opened.model.device)
+        copy = DecodeCopy(opened.model, dtype) if dtype != torch.float32 else None
+        return LocalSampler(
+            opened,
+            f"base:{manifest_digest(model_manifest(opened.folder))[:16]}",
+            decoder=(lambda: copy.model) if copy else None,
+            progress=progress,
+        )
+
+    def _open(self, model: str) -> Opened:
+        from accord.engines.local.models import open_model
+
+        opened = open_model(model)
+        cast(Any, opened.model).to(self._device())
+        return opened
+
+    def environment(self) -> dict[str, str]:
+        """What must be equal for a run to resume to the bit."""
+        import torch
+        import transformers
+
+        from accord.engines.local.decoder import decode_dtype
+
+        device = self._device()
+        return {
+            "torch": str(torch.__version__),
+            "transformers": transformers.__version__,
+            "threads": str(torch.get_num_threads()),
+            "device": str(device),
+            "decode": str(decode_dtype(self.decode, device)),
+            "kernels": torch.backends.cpu.get_cpu_capability(),
+        }
+
+    def _device(self) -> torch.device:
+        import torch
+
+        if self.device == "auto":
+            return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        return torch.device(self.device)

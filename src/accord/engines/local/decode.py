@@ -1,0 +1,145 @@
+"""Sampling: each prompt is read once, its answers are drawn side by side, finished rows leave the batch.
+
+Sample i of a prompt draws its uniforms from (key, prompt id, i) alone, one per token, and picks by inverse
+transform; so a row's draws do not depend on what it is batched with (its logits may, in the last bits).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from typing import NamedTuple, cast
+
+import numpy as np
+import torch
+from torch import Tensor
+from transformers import DynamicCache, PreTrainedModel
+
+from accord.maths.tensor.likelihood import masked_logits
+
+__all__ = ["Drawn", "Wanted", "decode", "seed_of"]
+
+
+class Wanted(NamedTuple):
+    """One prompt: its tokens, how many answers, and the seed of each."""
+
+    tokens: tuple[int, ...]
+    seeds: tuple[str, ...]
+    allowed: tuple[int, ...] | None = None
+
+
+class Drawn(NamedTuple):
+    """One answer: which prompt and sample, its tokens with their log-probabilities, whether it stopped."""
+
+    prompt: int
+    sample: int
+    tokens: tuple[int, ...]
+    logp: tuple[float, ...]
+    stopped: bool
+
+
+def seed_of(key: str, prompt: str, index: int) -> str:
+    """The seed of one sample, 128 bits in hexadecimal."""
+    return hashlib.sha256(f"{key}\n{prompt}\n{index}".encode()).hexdigest()[:32]
+
+
+class _Rows:
+    """The unfinished rows of a batch."""
+
+    def __init__(self, wanted: list[Wanted], max_tokens: int) -> None:
+        self.place = [(p, i) for p, w in enumerate(wanted) for i in range(len(w.seeds))]
+        self.uniform = np.stack(
+            [
+                np.random.Generator(np.random.Philox(key=int(s, 16))).random(max_tokens)
+                for w in wanted
+                for s in w.seeds
+            ]
+        )
+        self.tokens: list[list[int]] = [[] for _ in self.place]
+        self.logp: list[list[float]] = [[] for _ in self.place]
+        self.live = np.arange(len(self.place))
+
+
+@torch.inference_mode()
+def decode(
+    model: PreTrainedModel, wanted: list[Wanted], max_tokens: int, temperature: float, stop: frozenset[int]
+) -> Iterator[list[Drawn]]:
+    """Answers as they finish, one list per decoding step (often empty, so that a caller can breathe)."""
+    rows = _Rows(wanted, max_tokens)
+    mask, cache, logits = _prefill(model, wanted)
+    heat = torch.full((1,), temperature, device=logits.device)
+    for t in range(max_tokens):
+        allowed = {
+            k: a for k, r in enumerate(rows.live) if (a := wanted[rows.place[r][0]].allowed) is not None
+        }
+        scores = masked_logits(logits, heat, allowed)
+        token, logp = _pick(scores, torch.as_tensor(rows.uniform[rows.live, t], device=scores.device))
+        done: list[Drawn] = []
+        keep: list[int] = []
+        drawn = zip(rows.live.tolist(), _ints(token), _floats(logp), strict=True)
+        for k, (row, word, lp) in enumerate(drawn):
+            rows.tokens[row].append(word)
+            rows.logp[row].append(lp)
+            if word in stop or t + 1 == max_tokens:
+                prompt, sample = rows.place[row]
+                said, measured = tuple(rows.tokens[row]), tuple(rows.logp[row])
+                done.append(Drawn(prompt, sample, said, measured, word in stop))
+            else:
+                keep.append(k)
+        yield done
+        if not keep:
+            return
+        if len(keep) < len(rows.live):
+            index = torch.tensor(keep, device=token.device)
+            token, mask = token[index], mask[index]
+            cache.batch_select_indices(index)
+            rows.live = rows.live[keep]
+        mask = torch.cat([mask, mask.new_ones(len(keep), 1)], 1)
+        logits = _step(model, token[:, None], mask, cache)
+
+
+def _prefill(model: PreTrainedModel, wanted: list[Wanted]) -> tuple[Tensor, DynamicCache, Tensor]:
+    """Read each prompt once, padded on the left, and give every answer its copy of the cache."""
+    width = max(len(w.tokens) for w in wanted)
+    tokens = torch.zeros(len(wanted), width, dtype=torch.long)
+    mask = torch.zeros(len(wanted), width, dtype=torch.long)
+    for i, w in enumerate(wanted):
+        tokens[i, width - len(w.tokens) :] = torch.tensor(w.tokens)
+        mask[i, width - len(w.tokens) :] = 1
+    tokens, mask = tokens.to(model.device), mask.to(model.device)
+    cache = DynamicCache()
+    logits = _step(model, tokens, mask, cache)
+    repeat = torch.tensor([i for i, w in enumerate(wanted) for _ in w.seeds], device=model.device)
+    cache.batch_select_indices(repeat)
+    return mask[repeat], cache, logits[repeat]
+
+
+def _step(model: PreTrainedModel, tokens: Tensor, mask: Tensor, cache: DynamicCache) -> Tensor:
+    position = (mask.cumsum(1) - 1).clamp(min=0)[:, -tokens.shape[1] :]
+    out = model(
+        input_ids=tokens,
+        attention_mask=mask,
+        position_ids=position,
+        past_key_values=cache,
+        use_cache=True,
+        logits_to_keep=1,
+    )
+    return cast(Tensor, out.logits)[:, -1]
+
+
+def _pick(scores: Tensor, uniform: Tensor) -> tuple[Tensor, Tensor]:
+    """Tokens by inverse transform, and their log-probabilities."""
+    logp = torch.log_softmax(scores, 1)
+    cumulative = logp.exp().cumsum(1)
+    # right=True: the first token whose cumulative mass exceeds the draw; one of probability 0 is never hit.
+    level = (uniform.to(cumulative.dtype) * cumulative[:, -1])[:, None]
+    token = torch.searchsorted(cumulative, level, right=True)[:, 0].clamp(max=scores.shape[1] - 1)
+    return token, logp.gather(1, token[:, None])[:, 0]
+
+
+def _ints(values: Tensor) -> list[int]:
+    return cast("list[int]", values.tolist())  # pyright: ignore[reportUnknownMemberType]
+
+
+def _floats(values: Tensor) -> list[float]:
+    return cast("list[float]", values.tolist())  # pyright: ignore[reportUnknownMemberType]

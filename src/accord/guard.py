@@ -1,0 +1,172 @@
+"""The guard: draws probes, has the indicators read, puts the rules to the history. It alone stops the loop.
+
+It fails closed: an indicator that raises is a fault, and a fault is a Pause. Readings and decisions are on
+disk before the loop hears of them. The rules shipped now compare intervals with tolerances; no false-alarm
+rate is claimed for them. The panel of probes is drawn once; every audit asks it afresh, and the base's
+answers to it are drawn in one piece, so that a resume draws the same ones to the bit.
+"""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple, cast
+
+from accord.ports import Draw, History, How, Indicator, Look, Rule, Sampler
+from accord.records import (
+    JSON,
+    Action,
+    Decision,
+    NotMeasured,
+    Prompt,
+    Reading,
+    Record,
+    StepEvent,
+    read_record,
+)
+from accord.records.rows import Group
+from accord.sources import seeded
+from accord.worker import Worker
+
+__all__ = ["Guard", "Probing", "Watch"]
+
+_REMEMBERED = 500  # events the rules may look back on; the log keeps them all
+_SEVERITY: dict[Action, int] = {"continue": 0, "pause": 1, "halt": 2}
+
+
+class Probing(NamedTuple):
+    """How the guard asks the policy and the base: which prompts, how many a time, how many answers each."""
+
+    prompts: tuple[Prompt, ...]
+    probes: int
+    answers: int
+    temperature: float
+    max_tokens: int
+
+
+class Watch(NamedTuple):
+    """What a guard consists of."""
+
+    run: str
+    indicators: tuple[Indicator, ...]
+    rules: tuple[Rule, ...]
+    probing: Probing
+    base: Sampler
+
+
+@dataclass
+class Guard:
+    """Watches one stage. ``commit`` puts records on disk; it is called before a decision is returned."""
+
+    watch: Watch
+    commit: Callable[[Iterable[Record], int], None]
+    worker: Worker
+    audits: int = 0
+    events: list[StepEvent] = field(default_factory=list[StepEvent])
+    readings: list[Reading | NotMeasured] = field(default_factory=list[Reading | NotMeasured])
+    decisions: list[Decision] = field(default_factory=list[Decision])
+    _base: tuple[Group, ...] = ()
+
+    def note(self, event: StepEvent) -> Decision:
+        """Take an event into the history and let the rules look at it."""
+        self.events = [*self.events[-_REMEMBERED:], event]
+        self.commit([event], event.step)
+        return self._ruled(event.step)
+
+    def audit(self, step: int, policy: Sampler, own: Sequence[Reading] = ()) -> Decision:
+        """One look at the policy against the base. ``own`` are readings made elsewhere (held-out figures)."""
+        draw = Draw(self.audits, self._base_groups(step))
+        groups = self._answers(policy, f"audit/{self.audits}")
+        recent = tuple(event for event in self.events if event.step > self._last_step())
+        look = Look(self.watch.run, step, recent, groups, policy)
+        self._record(groups, step)
+        found: list[Reading | NotMeasured] = [*own]
+        faults: list[StepEvent] = []
+        for indicator in self.watch.indicators:
+            try:
+                found.append(self.worker.run(indicator.read(look, self.watch.base, draw)))
+            # The boundary guard → indicator: whatever it raises is a fault, which rules turn into a Pause.
+            except Exception as error:  # noqa: BLE001
+                faults.append(self._fault(indicator.name, step, error))
+        self.audits += 1
+        self.readings += found
+        self.events += faults
+        self.commit([*found, *faults], step)
+        return self._ruled(step)
+
+    def accept(self, decision: Decision) -> None:
+        """A person's acceptance of an earlier Pause."""
+        self.decisions.append(decision)
+        self.commit([decision], decision.step)
+
+    def state(self) -> dict[str, JSON]:
+        """Everything a resume needs; base answers are drawn again, which gives the same ones."""
+
+        def written(records: Iterable[Record]) -> list[JSON]:
+            return [{"kind": record.kind, "body": record.body()} for record in records]
+
+        return {
+            "audits": self.audits,
+            "events": written(self.events),
+            "readings": written(self.readings),
+            "decisions": written(self.decisions),
+        }
+
+    def restore(self, state: dict[str, JSON]) -> None:
+        """Become what ``state`` described."""
+
+        def read(name: str) -> list[Record]:
+            rows = cast("list[dict[str, dict[str, object]]]", state[name])
+            return [read_record(cast(str, row["kind"]), row["body"]) for row in rows]
+
+        self.audits = cast(int, state["audits"])
+        self.events = cast("list[StepEvent]", read("events"))
+        self.readings = cast("list[Reading | NotMeasured]", read("readings"))
+        self.decisions = cast("list[Decision]", read("decisions"))
+
+    def panel(self) -> tuple[Prompt, ...]:
+        """The probes: a seeded choice from the prompts, the same at every audit."""
+        probing = self.watch.probing
+        count = min(probing.probes, len(probing.prompts))
+        chosen = seeded(self.watch.run, "panel").choice(len(probing.prompts), size=count, replace=False)
+        return tuple(probing.prompts[i] for i in sorted(int(i) for i in chosen))
+
+    def _answers(self, sampler: Sampler, key: str) -> tuple[Group, ...]:
+        probing = self.watch.probing
+        how = How(f"{self.watch.run}/{key}", probing.temperature, probing.max_tokens)
+        return tuple(self.worker.run(sampler.sample(self.panel(), probing.answers, how)))
+
+    def _base_groups(self, step: int) -> tuple[Group, ...]:
+        """The base's answers to the panel, drawn once and kept."""
+        if not self._base:
+            self._base = self._answers(self.watch.base, "base")
+            self._record(self._base, step)
+        return self._base
+
+    def _record(self, groups: Sequence[Group], step: int) -> None:
+        self.commit([record for group in groups for record in (group.prompt, *group.responses)], step)
+
+    def _last_step(self) -> int:
+        return max((reading.step for reading in self.readings), default=-1)
+
+    def _fault(self, name: str, step: int, error: Exception) -> StepEvent:
+        where = traceback.extract_tb(error.__traceback__)[-1]
+        text = f"indicator {name} raised {type(error).__name__}: {error} ({where.name}, line {where.lineno})"
+        return StepEvent(run=self.watch.run, name="fault", step=step, text=text)
+
+    def _ruled(self, step: int) -> Decision:
+        """The gravest decision of all rules; those that are not a plain continue are written down."""
+        history = History(
+            self.watch.run, step, tuple(self.events), tuple(self.readings), tuple(self.decisions)
+        )
+        gravest = Decision(run=self.watch.run, step=step, action="continue", rule="none")
+        known = {decision.id for decision in self.decisions}
+        for rule in self.watch.rules:
+            decision = rule(history)
+            if decision.reason and decision.id not in known:
+                self.decisions.append(decision)
+                self.commit([decision], step)
+            if _SEVERITY[decision.action] > _SEVERITY[gravest.action]:
+                gravest = decision
+        return gravest

