@@ -41,7 +41,7 @@ overseer = { name = "program", fn = "accord.overseers.program:brief" }
 name = "best_of_n"
 n = 8
 [stage.guard]
-probes = 16
+probes = 24
 rule = [{ name = "fell", indicator = "diversity", by = 0.5 }]
 [stage.held_out]
 prompts = "held-out"
@@ -77,7 +77,7 @@ def test_a_plan_reads_as_it_is_written(plan: Plan) -> None:
 
 def test_defaults_are_the_documented_ones(plan: Plan) -> None:
     guard = plan.stage[0].guard
-    assert (guard.every, guard.probes, guard.answers, guard.max_tokens, guard.prompts) == (1, 8, 4, 64, None)
+    assert (guard.every, guard.probes, guard.answers, guard.max_tokens, guard.prompts) == (1, 16, 4, 64, None)
     assert [part.name for part in guard.indicator] == ["reverse_kl", "base_rank", "diversity"]
     assert guard.rule is None
     assert plan.stage[0].learner == PartTable(name="local")
@@ -208,7 +208,7 @@ def test_a_plan_can_be_copied_and_sent(plan: Plan) -> None:
         ('collapse = "distribution"\n', "", "stage[1].ask[0].collapse", None, '"majority"', "no default"),
         ('column = "score"', 'column = "scor"', "stage[1].ask[0].column", "scor", '"cost:<id>"', ""),
         ('name = "program", ', "", "stage[1].ask[0].overseer.name", None, "text", "no default"),
-        ("probes = 16", "probs = 16", "stage[1].guard.probs", 16, "probes", 'did you mean "probes"?'),
+        ("probes = 24", "probs = 16", "stage[1].guard.probs", 16, "probes", 'did you mean "probes"?'),
         ('rule = [{ name = "fell",', "rule = [{", "stage[1].guard.rule[0].name", None, "text", "no default"),
         ('"amplify"', '"../x"', "stage[1].name", "../x", "it names a directory", ""),
         ('"amplify"', '"a/b"', "stage[1].name", "a/b", "it names a directory", ""),
@@ -223,8 +223,8 @@ def test_a_plan_can_be_copied_and_sent(plan: Plan) -> None:
         ("n = 8", "at = [1, 2024-01-01]", "stage[1].method.at[1]", None, "numbers", "write it as text"),
         ("n = 8", "big = 9007199254740993", "stage[1].method.big", 9007199254740993, "2^53", ""),
         ("n = 8", "settings = 1", "stage[1].method.settings", 1, "another name", "belongs to the table"),
-        ("probes = 16", "temperature = 0", "stage[1].guard.temperature", 0, "a number, more than 0", ""),
-        ("probes = 16", "temperature = inf", "stage[1].guard.temperature", float("inf"), "a number", ""),
+        ("probes = 24", "temperature = 0", "stage[1].guard.temperature", 0, "a number, more than 0", ""),
+        ("probes = 24", "temperature = inf", "stage[1].guard.temperature", float("inf"), "a number", ""),
     ],
 )
 def test_a_mistake_is_told_with_path_value_and_what_is_allowed(

@@ -23,6 +23,8 @@ from accord.errors import AccordError, Refused
 
 __all__ = ["Exit", "main"]
 
+# The packages of the extra ``train``; without them everything but training and local models works.
+_TRAIN = {"accelerate", "gguf", "huggingface_hub", "peft", "safetensors", "torch", "transformers"}
 _DISK = {
     errno.ENOSPC: "free some space",
     errno.EDQUOT: "free some space",
@@ -65,6 +67,9 @@ def _explained(error: Exception, place: Place) -> int:
         # A usage error; its class has no public name in every version of typer.
         show()
         return Exit.ERROR
+    if isinstance(error, ModuleNotFoundError) and (error.name or "").partition(".")[0] in _TRAIN:
+        advice = "training and local models need it\n  Run:  pip install 'accord[train]'"
+        return _fail(f"{error.name} is not installed; {advice}", Exit.REFUSED)
     if isinstance(error, BrokenPipeError):
         sys.stdout = None
         return Exit.ERROR

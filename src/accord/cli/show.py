@@ -174,14 +174,14 @@ def duration(seconds: float) -> str:
 
 
 def table(rows: Sequence[Mapping[str, object]]) -> list[str]:
-    """Aligned lines, the keys of the first row as the head; a missing cell is empty.
+    """Aligned lines under a head of all keys; a missing cell is empty.
 
     >>> table([{"model": "a", "kl": 0.25}, {"model": "bc"}])
     ['model  kl', 'a      0.25', 'bc']
     """
     if not rows:
         return []
-    head = list(rows[0])
+    head = list(dict.fromkeys(key for row in rows for key in row))
     cells = [head, *([_cell(row.get(key)) for key in head] for row in rows)]
     widths = [max(len(line[column]) for line in cells) for column in range(len(head))]
     return ["  ".join(c.ljust(w) for c, w in zip(line, widths, strict=True)).rstrip() for line in cells]

@@ -205,7 +205,7 @@ def _download(name: str, known: Known, to: Path, progress: Progress) -> None:
 def _listen(lines: Iterable[str], what: str, progress: Progress) -> list[str]:
     """What pip says, its byte counts turned into progress."""
     said: list[str] = []
-    done = 0
+    done, total = 0, 0
     progress.begin(what)
     try:
         for line in lines:
@@ -213,9 +213,10 @@ def _listen(lines: Iterable[str], what: str, progress: Progress) -> list[str]:
             if count is None:
                 said.append(line.strip())
                 continue
-            if done == 0:
+            if total == 0:
+                total = int(count[2])
                 progress.end()
-                progress.begin(what, int(count[2]))
+                progress.begin(what, total)
             progress.advance(int(count[1]) - done)
             done = int(count[1])
     finally:

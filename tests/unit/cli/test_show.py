@@ -145,4 +145,4 @@ def test_nothing_printed_inside_reaches_stdout_under_json(capsys: pytest.Capture
 
 def test_a_table_without_rows_is_empty() -> None:
     assert show.table([]) == []
-    assert show.table([{"a": None, "b": 1.0}, {"b": "x"}]) == ["a  b", "   1", "   x"]
+    assert show.table([{"a": None, "b": 1.0}, {"b": "x", "c": 2}]) == ["a  b  c", "   1", "   x  2"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import json
 import shutil
 import struct
@@ -72,6 +73,14 @@ def test_dtype_is_the_one_asked_for(whole: Path, dtype: str) -> None:
 def test_unknown_dtype_is_a_plan_error(whole: Path) -> None:
     with pytest.raises(PlanError, match='did you mean "float32"'):
         open_model(whole, dtype="float3")
+
+
+def test_without_torch_the_command_that_adds_it_is_named(
+    whole: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "torch" else object())
+    with pytest.raises(Refused, match=r"needs torch\n  Run:  pip install 'accord\[train\]'"):
+        open_model(whole)
 
 
 def test_shards_open_as_one_file_does(whole: Path, tmp_path: Path) -> None:

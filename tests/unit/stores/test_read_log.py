@@ -4,12 +4,7 @@ import shutil
 import pytest
 
 from accord.errors import Unreadable
-from accord.records import (
-    Decision,
-    NotMeasured,
-    Reading,
-    StepEvent,
-)
+from accord.records import Decision, NotMeasured, Reading, StepEvent
 from accord.stores import RunLog
 from accord.stores import read_log as read
 

@@ -19,7 +19,7 @@ from accord.records import (
 from accord.stores import RunLog, runlog, segments
 from accord.stores import read_log as read
 
-A, B, C = "a" * 32, "b" * 32, "c" * 32
+A, B = "a" * 32, "b" * 32
 
 
 def event(step, **fields):
@@ -45,9 +45,6 @@ def files(folder):
     return sorted(
         str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file() and p.name != "writer.lock"
     )
-
-
-# Writing
 
 
 def test_every_kind_has_its_folder():

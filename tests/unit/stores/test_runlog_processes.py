@@ -9,38 +9,13 @@ import sys
 import pytest
 
 from accord.errors import Refused
-from accord.records import (
-    StepEvent,
-)
+from accord.records import StepEvent
 from accord.stores import RunLog
 from accord.stores import read_log as read
-
-A, B, C = "a" * 32, "b" * 32, "c" * 32
 
 
 def event(step, **fields):
     return StepEvent(run="r", name="update", step=step, **fields)
-
-
-def write(folder, *steps, writer=None, clock=None, **fields):
-    """A writer that came, wrote these steps and closed."""
-    with RunLog.open(folder, "r", writer=writer, clock=clock) as log:
-        for step in steps:
-            log.write(event(step, **fields), step=step, name=f"update {step}")
-    return log
-
-
-def kill(log):
-    """What a kill -9 leaves of a writer in this process: the lock is free, nothing is sealed."""
-    for segment in log._open.values():
-        os.close(segment.file)
-    os.close(log._lock)
-
-
-def files(folder):
-    return sorted(
-        str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file() and p.name != "writer.lock"
-    )
 
 
 WRITER = """

@@ -35,7 +35,7 @@ def convert_gguf(gguf: Path, to: Path, progress: Progress) -> None:
 
     hf = cast(Any, transformers)
     where = {"gguf_file": gguf.name, "local_files_only": True, "trust_remote_code": False}
-    progress.begin("expanding the weights")
+    progress.begin("reading the GGUF file")
     try:
         with quiet(), _bar_of(modeling_gguf_pytorch_utils, progress):
             model = hf.AutoModelForCausalLM.from_pretrained(gguf.parent, dtype=torch.float32, **where)

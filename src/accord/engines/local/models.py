@@ -6,6 +6,7 @@ comes with a model, never unpickles, and never lets transformers invent weights 
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import re
 from collections.abc import Iterable, Iterator
@@ -37,6 +38,7 @@ __all__ = ["Opened", "find_model", "manifest_digest", "model_manifest", "open_mo
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 _HUB_FILES = ["model.safetensors", "model-*-of-*.safetensors", "*.json", "*.jinja", "*.model", "*.txt"]
 _HUB_SECONDS = 5.0
+_PACKAGES = ("torch", "transformers", "safetensors", "huggingface_hub")
 _DTYPES = ("float32", "bfloat16", "float64")
 
 
@@ -126,6 +128,9 @@ def open_model(name: str | Path, *, dtype: str = "float32", progress: Progress |
     """
     if dtype not in _DTYPES:
         raise PlanError("dtype", dtype, ", ".join(_DTYPES), nearest(dtype, _DTYPES))
+    lacking = [package for package in _PACKAGES if importlib.util.find_spec(package) is None]
+    if lacking:
+        raise Refused(f"opening a model needs {', '.join(lacking)}\n  Run:  pip install 'accord[train]'")
     found = find_model(str(name))
     folder = found if isinstance(found, Path) else _fetch(found, progress or Silent())
     try:
