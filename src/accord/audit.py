@@ -61,7 +61,7 @@ def audit(
     answers: int = 4,
     progress: Progress | None = None,
 ) -> AuditTable:
-    """Read every model with the shipped indicators. ``prompts``: a JSONL file, or the shipped held-out ones."""
+    """Read every model with the shipped indicators, on a JSONL file or the shipped held-out prompts."""
     if not models:
         raise PlanError("MODEL", None, "one model or more", "accord audit MODEL... --base BASE")
     if answers < 2:

@@ -26,6 +26,7 @@ from accord.records import (
     read_record,
 )
 from accord.records.rows import Group
+from accord.remembered import Remembered
 from accord.sources import seeded
 from accord.worker import Worker
 
@@ -67,6 +68,7 @@ class Guard:
     readings: list[Reading | NotMeasured] = field(default_factory=list[Reading | NotMeasured])
     decisions: list[Decision] = field(default_factory=list[Decision])
     _base: tuple[Group, ...] = ()
+    _remembering: Remembered | None = None
 
     def note(self, event: StepEvent) -> Decision:
         """Take an event into the history and let the rules look at it."""
@@ -79,16 +81,19 @@ class Guard:
         draw = Draw(self.audits, self._base_groups(step))
         groups = self._answers(policy, f"audit/{self.audits}")
         recent = tuple(event for event in self.events if event.step > self._last_step())
-        look = Look(self.watch.run, step, recent, groups, policy)
+        union = frozenset[str]().union(*(indicator.wants for indicator in self.watch.indicators))
+        base = self._remembering = self._remembering or Remembered(self.watch.base, union)
+        look = Look(self.watch.run, step, recent, groups, Remembered(policy, union))
         self._record(groups, step)
         found: list[Reading | NotMeasured] = [*own]
         faults: list[StepEvent] = []
         for indicator in self.watch.indicators:
             try:
-                found.append(self.worker.run(indicator.read(look, self.watch.base, draw)))
+                found.append(self.worker.run(indicator.read(look, base, draw)))
             # The boundary guard → indicator: whatever it raises is a fault, which rules turn into a Pause.
             except Exception as error:  # noqa: BLE001
                 faults.append(self._fault(indicator.name, step, error))
+        base.keep(frozenset(r.id for group in draw.base_groups for r in group.responses))
         self.audits += 1
         self.readings += found
         self.events += faults

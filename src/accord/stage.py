@@ -35,11 +35,15 @@ from accord.stores.foreign.prompts import read_rows
 from accord.stores.runlog import LogView, RunLog, read_log
 from accord.worker import Worker
 
-__all__ = ["Acceptance", "Engine", "Place", "finished", "run_stage"]
+__all__ = ["Acceptance", "Engine", "Place", "check_stage", "finished", "run_stage"]
 
 
 class Engine(Protocol):
     """What a plan's ``[stage.learner]`` names: it opens models to train and models to read."""
+
+    def check(self, model: str) -> None:
+        """Raises where ``model`` cannot be opened, as far as that shows without loading it."""
+        ...
 
     def learner(self, model: str, run: str, seed: int, progress: Progress) -> Learner: ...
 
@@ -74,6 +78,21 @@ class Acceptance(NamedTuple):
 def finished(folder: Path) -> bool:
     """Whether the stage in this folder wrote its Entry; then its model stands beside it."""
     return (folder / "model").is_dir() and folder.is_dir() and bool(read_log(folder).records("entry"))
+
+
+def check_stage(plan: Plan, stage: Stage) -> None:
+    """Raises what would otherwise stop the stage after its start: a model or a file that cannot be read."""
+    engine = cast(Engine, catalog.build("engines", stage.learner))
+    for model in {plan.model, stage.model or plan.model}:
+        if not model.startswith("stage:"):
+            engine.check(model)
+    method = cast(Method, catalog.build("methods", stage.method))
+    source = cast(SourcePart, catalog.build("sources", stage.source))
+    with Worker() as worker:
+        source.open(Surroundings(stage.name, plan.seed, method.rows, worker))
+    for prompts in (stage.held_out and stage.held_out.prompts, stage.guard.prompts):
+        if prompts:
+            read_rows(prompts)
 
 
 def run_stage(place: Place, acceptance: Acceptance | None, allow_drift: bool) -> Decision | None:

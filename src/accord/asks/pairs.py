@@ -55,7 +55,7 @@ class Pairs(Part):
             p_R = np.where(np.isnan(p_R), np.nan, (np.sign(p_R - 0.5) + 1) / 2)
         return Columns(
             members=tuple(q.responses for q in questions),
-            values={"p": p_R, "weight": np.array([float(len(c)) for c in cast], dtype=np.float64)},
+            values={self.column: p_R, "weight": np.array([float(len(c)) for c in cast], dtype=np.float64)},
             missing=np.isnan(p_R),
             parents=tuple(tuple(j for _, j in c) for c in cast),
         )

@@ -58,7 +58,6 @@ class Program(Part):
     """Grades by a function named ``module:function`` or ``file.py:function``."""
 
     fn: str
-    name: str = ""
 
     _pending: list[_Pending] = PrivateAttr(default_factory=lambda: list[_Pending]())
 
@@ -97,7 +96,7 @@ class Program(Part):
         return digest({"class": "program", "fn": self.fn, "source": hashlib.sha256(source).hexdigest()})
 
     async def judge(self, question: Question, desk: Desk) -> Judgment:
-        by = By(type="program", name=self.name or self.fn, config=self.config)
+        by = By(type="program", name=self.fn, config=self.config)
         found = await asyncio.gather(
             *(self._grade(question.prompt, answer, desk) for answer in question.responses)
         )

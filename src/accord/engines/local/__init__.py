@@ -7,6 +7,7 @@ Importing this package loads no torch; opening a model does.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from pydantic import Field
@@ -37,6 +38,15 @@ class Local(Part):
     tokens_per_pass: int = Field(default=2048, ge=16)
     decode: Literal["auto", "float32", "bfloat16"] = "auto"
     device: Literal["auto", "cpu", "cuda"] = "auto"
+
+    def check(self, model: str) -> None:
+        """Whether ``model`` can be found and its files are whole, without loading it."""
+        from accord.engines.local.models import find_model
+        from accord.engines.local.weights import check_weights
+
+        found = find_model(model)
+        if isinstance(found, Path):
+            check_weights(found)
 
     def learner(self, model: str, run: str, seed: int, progress: Progress) -> Learner:
         """A learner that starts from ``model``; ``run`` is ``run/stage``."""

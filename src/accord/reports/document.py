@@ -1,0 +1,346 @@
+"""The report as data: what ``report.json`` holds and what the page is made from. Nothing here computes.
+
+Every figure names the record it comes from (``record``, a content id) and where that record stands (``place``,
+file and line inside the run's folder). None means "there is no such figure", never zero.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, is_dataclass
+from typing import Literal, cast
+
+from accord.records import JSON
+
+__all__ = [
+    "Audited",
+    "Binding",
+    "Curve",
+    "Decided",
+    "Environment",
+    "Figure",
+    "Guarded",
+    "Measured",
+    "NoReading",
+    "Point",
+    "Result",
+    "RunReport",
+    "Said",
+    "Spent",
+    "StageReport",
+    "State",
+    "Status",
+    "Trained",
+    "Transcript",
+    "Transcripts",
+    "Verdict",
+    "Walked",
+    "plain",
+]
+
+State = Literal["finished", "paused", "halted", "running", "interrupted", "not begun"]
+Verdict = Literal["improved", "worsened", "no change", "not paired", "one reading", "none"]
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A number, its 95 % interval where it has one, and its record."""
+
+    value: float
+    low: float | None = None
+    high: float | None = None
+    record: str = ""
+    place: str = ""
+
+
+@dataclass(frozen=True)
+class Status:
+    """How far a stage or run is. ``record``: the decision or entry that says so."""
+
+    state: State
+    says: str
+    record: str = ""
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What was trained, on what, and what it took. ``answers`` by use: training, held out, probes."""
+
+    start: str
+    method: str
+    source: str
+    asked: tuple[str, ...]
+    learner: str
+    windows: int
+    windows_planned: int
+    updates: int
+    refused: int
+    answers: Mapping[str, int]
+    answer_tokens: int
+    judgments: int
+    abstentions: int
+    judging: Mapping[str, float]
+    measuring: Mapping[str, float]
+    seconds: float
+    starts: int
+
+
+@dataclass(frozen=True)
+class Result:
+    """The held-out figure before and after. ``beyond``: about what a change would have had to exceed."""
+
+    verdict: Verdict
+    says: str
+    name: str = ""
+    label: str = ""
+    share: bool = False
+    prompts: int = 0
+    answers: int = 0
+    before: Figure | None = None
+    after: Figure | None = None
+    change: Figure | None = None
+    p: float | None = None
+    beyond: float | None = None
+
+
+@dataclass(frozen=True)
+class Point:
+    """A point of a curve; ``low`` and ``high`` are an interval, or the extremes of a bin. ``n``: values in it."""
+
+    x: float
+    y: float
+    low: float | None = None
+    high: float | None = None
+    n: int = 1
+    record: str = ""
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A series over windows or updates. ``gaps``: where the value is not finite."""
+
+    key: str
+    title: str
+    x: str
+    y: str
+    share: bool
+    points: tuple[Point, ...]
+    gaps: tuple[float, ...] = ()
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Audited:
+    """One reading of an indicator."""
+
+    step: int
+    value: float
+    low: float
+    high: float
+    base: float | None
+    change: float | None
+    change_low: float | None
+    change_high: float | None
+    n: int
+    instrument: str
+    record: str
+    place: str
+
+
+@dataclass(frozen=True)
+class NoReading:
+    """An indicator that could not look."""
+
+    step: int
+    reason: str
+    record: str
+
+
+@dataclass(frozen=True)
+class Binding:
+    """A rule that binds an indicator: the change at which it acts, at each step where it is defined."""
+
+    rule: str
+    action: str
+    at: tuple[tuple[int, float], ...]
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One indicator over a stage. ``floor``: its reading before training, where the policy is its own base."""
+
+    name: str
+    title: str
+    says: str
+    unit: str
+    share: bool
+    readings: tuple[Audited, ...]
+    missing: tuple[NoReading, ...]
+    bindings: tuple[Binding, ...]
+    floor: Audited | None
+    last: Audited | None
+
+
+@dataclass(frozen=True)
+class Decided:
+    """A decision of a rule, or of a person; ``answer`` names who accepted a Pause."""
+
+    step: int
+    action: str
+    rule: str
+    reason: str
+    by: str
+    answer: str
+    record: str
+    place: str
+    evidence: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Guarded:
+    """What watched the stage, and what was decided."""
+
+    audits: int
+    probes: int
+    answers: int
+    says: str
+    indicators: tuple[Measured, ...]
+    rules: tuple[tuple[str, str], ...]
+    decisions: tuple[Decided, ...]
+    acceptances: tuple[Decided, ...]
+
+
+@dataclass(frozen=True)
+class Spent:
+    """Pressure and price. ``price``: nats of KL for each point of held-out gain, where there is a gain."""
+
+    pushed_down: float | None
+    pushed_tokens: int
+    unused: float | None
+    unused_of: int
+    kl: Figure | None
+    kl_step: int
+    price: Figure | None
+    price_says: str
+
+
+@dataclass(frozen=True)
+class Said:
+    """One answer and what was said of it. ``mean``: the score of all answers to its prompt at that time."""
+
+    text: str
+    finish: str
+    tokens: int
+    verdicts: tuple[str, ...]
+    mean: float | None
+    record: str
+    place: str
+
+
+@dataclass(frozen=True)
+class Transcript:
+    """A held-out prompt with its first answer before and after, and why this prompt is shown."""
+
+    why: str
+    prompt: str
+    record: str
+    gain: float | None
+    before: Said | None
+    after: Said | None
+
+
+@dataclass(frozen=True)
+class Transcripts:
+    """The transcripts and the rule that chose them."""
+
+    rule: str
+    shown: tuple[Transcript, ...] = ()
+
+
+@dataclass(frozen=True)
+class Walked:
+    """One record on the way from a figure down to a prompt. ``place`` is empty when it is not in this run."""
+
+    kind: str
+    record: str
+    place: str
+    says: str
+    text: str = ""
+
+
+@dataclass(frozen=True)
+class Environment:
+    """Where the stage ran, and whether its log can be believed."""
+
+    machine: Mapping[str, str]
+    lines: int
+    torn: int
+    problems: tuple[str, ...]
+    drift: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class StageReport:
+    """One stage."""
+
+    name: str
+    status: Status
+    environment: Environment
+    trained: Trained
+    result: Result
+    curves: tuple[Curve, ...]
+    transcripts: Transcripts
+    spent: Spent
+    guard: Guarded
+    trace: tuple[Walked, ...]
+
+
+@dataclass(frozen=True)
+class RunReport:
+    """A run, as far as it is."""
+
+    run: str
+    name: str
+    purpose: str
+    base: str
+    seed: int
+    status: Status
+    headline: str
+    stamp: str
+    needs: tuple[str, ...]
+    warnings: tuple[str, ...]
+    statement: str
+    stages: tuple[StageReport, ...]
+    commands: tuple[tuple[str, str], ...]
+    plan: str
+    plan_hash: str
+    store: str
+
+    def json(self) -> dict[str, JSON]:
+        """The report as JSON: no infinities, no half surrogate pairs; those are written as text."""
+        return {"kind": "report", "v": 1, **cast("dict[str, JSON]", plain(self))}
+
+
+def plain(value: object) -> JSON:
+    """Dataclasses as tables, tuples as lists, non-finite numbers as text.
+
+    >>> plain(Figure(0.5, float("-inf")))
+    {'value': 0.5, 'low': '-Infinity', 'high': None, 'record': '', 'place': ''}
+    """
+    match value:
+        case str():
+            return value.encode("utf-8", "backslashreplace").decode("utf-8")
+        case float() if not math.isfinite(value):
+            return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+        case None | bool() | int() | float():
+            return value
+        case Mapping():
+            items = cast("Mapping[str, object]", value)
+            return {str(plain(key)): plain(item) for key, item in items.items()}
+        case Sequence():
+            return [plain(item) for item in cast("Sequence[object]", value)]
+        case _ if is_dataclass(value):
+            return {field.name: plain(getattr(value, field.name)) for field in fields(value)}
+        case _:
+            raise TypeError(f"a report holds no {type(value).__name__}")

@@ -1,0 +1,141 @@
+"""What came of it on held-out prompts: before, after, the paired change, and what may be said of it."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from accord.maths.intervals import sign_flip
+from accord.records import Graded, Judgment, Reading
+from accord.reports.document import Figure, Result, Verdict
+from accord.reports.logs import StageLog
+from accord.reports.words import Scale, counted, number
+from accord.sources import seeded
+
+__all__ = ["Pair", "change_of", "held_out_pair", "result_of", "score_label"]
+
+
+class Pair(NamedTuple):
+    """The first and the last held-out reading of a stage."""
+
+    before: Reading | None
+    after: Reading | None
+
+
+def held_out_pair(log: StageLog) -> Pair:
+    """Before is the reading at the start, after the last one that came later."""
+    found = log.held_out
+    later = [reading for reading in found if found and reading.step > found[0].step]
+    return Pair(found[0] if found else None, later[-1] if later else None)
+
+
+def result_of(log: StageLog) -> Result:
+    """The held-out result of a stage; a result that is not there says why."""
+    before, after = held_out_pair(log)
+    if before is None:
+        planned = log.stage.held_out is not None
+        why = "the held-out prompts were not read yet" if planned else "this stage has no held-out prompts"
+        return Result("none", f"There is no held-out figure: {why}.")
+    share = before.unit == "share of answers"
+    scale, name = Scale(share), before.name
+    label = score_label(log, log.judgments_under(before), name.removeprefix("held_out."))
+    answers = log.stage.held_out.n if log.stage.held_out else 0
+    if after is None:
+        says = (
+            f"Before training: {scale.level(before.value)}. The figure after it was not read: "
+            "it is taken when the last window ends."
+        )
+        return Result("one reading", says, name, label, share, before.n, answers, before=_figure(log, before))
+    change = change_of(log, after)
+    verdict, says = _said(before, after, change, scale)
+    return Result(
+        verdict,
+        says,
+        name,
+        label,
+        share,
+        len(_differences(before, after)) or min(before.n, after.n),
+        answers,
+        before=_figure(log, before),
+        after=_figure(log, after),
+        change=change,
+        p=_p(before, after),
+        beyond=_half(change),
+    )
+
+
+def change_of(log: StageLog, after: Reading) -> Figure | None:
+    """The paired change with its interval, where the reading has one."""
+    if after.change is None or after.change_low is None or after.change_high is None:
+        return None
+    return Figure(after.change, after.change_low, after.change_high, after.id, log.place(after.id))
+
+
+def score_label(log: StageLog, judgments: list[Judgment], column: str) -> str:
+    """ "approved answers" where every grade is 0 or 1, else the name of the column."""
+    grades = [
+        grade for judgment in judgments if isinstance(judgment.verdict, Graded)
+        for grade in judgment.verdict.scores.values()
+    ]  # fmt: skip
+    return "answers approved" if grades and set(grades) <= {0.0, 1.0} else f"mean {column}"
+
+
+def _said(before: Reading, after: Reading, change: Figure | None, scale: Scale) -> tuple[Verdict, str]:
+    levels = f"{scale.level(before.value)} before, {scale.level(after.value)} after"
+    if change is None:
+        why = (
+            "they were read by two instruments"
+            if before.instrument != after.instrument
+            else "their scores have no common scale from 0 to 1 by prompt"
+        )
+        return "not paired", f"{levels}. The two are not compared: {why}."
+    low, high = change.low, change.high
+    if low is None or high is None or not (math.isfinite(low) and math.isfinite(high)):
+        return "no change", f"{levels}. The change has no finite interval, so nothing is said of it."
+    prompts = counted(len(_differences(before, after)), "prompt")
+    span = f"95 % interval {scale.change_span(low, high)}, paired over {prompts}"
+    if low > 0:
+        return "improved", f"Improved by {scale.change(change.value)} ({span})."
+    if high < 0:
+        return "worsened", f"Worsened by {scale.change(-change.value).lstrip('+')} ({span})."
+    about = scale.change(_half(change)).lstrip("+")
+    return (
+        "no change",
+        f"No change that the interval can tell from zero: {scale.change(change.value)} ({span}). "
+        f"With these prompts a change would have had to exceed about {about}.",
+    )
+
+
+def _figure(log: StageLog, reading: Reading) -> Figure:
+    return Figure(reading.value, reading.low, reading.high, reading.id, log.place(reading.id))
+
+
+def _half(change: Figure | None) -> float | None:
+    if change is None or change.low is None or change.high is None:
+        return None
+    return (change.high - change.low) / 2
+
+
+def _differences(before: Reading, after: Reading) -> list[float]:
+    old = dict(zip(before.items, before.outcomes, strict=True))
+    new = zip(after.items, after.outcomes, strict=True)
+    return [outcome - old[item] for item, outcome in new if item in old]
+
+
+def _p(before: Reading, after: Reading) -> float | None:
+    """The sign-flip permutation p-value of the paired differences; None where nothing is paired."""
+    found = _differences(before, after)
+    if before.instrument != after.instrument or not found:
+        return None
+    return sign_flip(np.array(found, dtype=np.float64), seeded(after.run, after.name, "sign_flip"))
+
+
+def told_p(p: float | None) -> str:
+    """A p-value in words.
+
+    >>> told_p(0.0001), told_p(0.25)
+    ('p = 0.0001', 'p = 0.25')
+    """
+    return "" if p is None else f"p = {number(p, 2)}"
