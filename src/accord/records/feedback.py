@@ -10,7 +10,14 @@ import math
 from enum import StrEnum
 from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
 
 from accord.records.record import Cost, Record
 
@@ -96,7 +103,14 @@ class Mark(_Part):
         return self
 
 
-class Ranked(_Part):
+class _Verdict(_Part):
+    @model_serializer(mode="wrap")
+    def _tagged(self, handler: SerializerFunctionWrapHandler) -> dict[str, object]:
+        # Records leave out defaults; the tag is one, and without it no verdict could be read back.
+        return {"type": type(self).model_fields["type"].default, **handler(self)}
+
+
+class Ranked(_Verdict):
     """An order: tiers of response ids, best first; ids in one tier are tied."""
 
     type: Literal["ranked"] = "ranked"
@@ -105,7 +119,7 @@ class Ranked(_Part):
     acceptable: tuple[str, ...] | None = None
 
 
-class Graded(_Part):
+class Graded(_Verdict):
     """Scores, by dimension or by step."""
 
     type: Literal["graded"] = "graded"
@@ -127,28 +141,28 @@ class Point(_Part):
     text: str
 
 
-class Critiqued(_Part):
+class Critiqued(_Verdict):
     """Points against an answer."""
 
     type: Literal["critiqued"] = "critiqued"
     points: tuple[Point, ...]
 
 
-class Revised(_Part):
+class Revised(_Verdict):
     """A better text."""
 
     type: Literal["revised"] = "revised"
     text: str
 
 
-class Labelled(_Part):
+class Labelled(_Verdict):
     """Tags that apply."""
 
     type: Literal["labelled"] = "labelled"
     tags: tuple[str, ...]
 
 
-class Spread(_Part):
+class Spread(_Verdict):
     """A probability for each option; for Compare the options are response ids."""
 
     type: Literal["spread"] = "spread"

@@ -147,14 +147,15 @@ class StageLog:
         return self.view.records(kind) if self.view else []
 
 
-def open_stage(run: Path, plan: Plan, stage: Stage) -> StageLog:
-    """Read what the stage has written so far."""
+def open_stage(run: Path, plan: Plan, stage: Stage, places: bool = True) -> StageLog:
+    """Read what the stage has written so far; without ``places`` no figure knows where its record stands."""
     folder = run / stage.name
     if not folder.is_dir() or not is_stage(folder):
         return StageLog(run, folder, plan, stage, None)
     view = read_log(folder)
-    places = {placed.line.id: str(Path(placed.place).relative_to(run)) for placed in scan(folder).lines}
-    return StageLog(run, folder, plan, stage, view, places)
+    lines = scan(folder).lines if places else []
+    standing = {placed.line.id: str(Path(placed.place).relative_to(run)) for placed in lines}
+    return StageLog(run, folder, plan, stage, view, standing)
 
 
 def waiting(decisions: Iterable[Decision]) -> list[Decision]:

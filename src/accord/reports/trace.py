@@ -42,8 +42,10 @@ def _below(record: Record) -> tuple[str, str] | None:
             return "response", record.responses[0]
         case Response():
             return "prompt", record.prompt
-        case Reading() | StepEvent() if record.parents:
+        case StepEvent() if record.parents:
             return "judgment", record.parents[0]
+        case Reading() if record.parents:
+            return "judgment" if record.name.startswith("held_out.") else "response", record.parents[0]
         case _:
             return None
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import Callable, Sequence
+from typing import cast
 
 import numpy as np
 
@@ -103,7 +104,7 @@ class ScriptedSampler:
         opening = self._table.render(prompt)
         said: list[int] = []
         measured: list[float] = []
-        for u in uniform.tolist():
+        for u in cast("list[float]", uniform.tolist()):
             logp = self._table.logp((*opening, *said), prompt.allowed, how.temperature)
             mass = np.exp(logp).cumsum()
             # Never past the last token that has any mass, however the sum was rounded.

@@ -1,0 +1,32 @@
+"""The report of a run: run folder → document (layer 4). Pure: nothing here trains, measures or decides.
+
+``whole.py`` reads a run into ``document.py``; ``result``, ``series``, ``transcripts``, ``spent``, ``watched`` and
+``trace`` are its sections; ``words``, ``svg``, ``charts`` and ``html`` put it before a person. ``result.py`` is the
+example to follow. Not here: what is measured (``accord.indicators``) and what it means (``accord.rules``).
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from accord.reports.document import RunReport
+from accord.reports.whole import gather, headline
+from accord.stores.files import make_folder, write_aside
+
+__all__ = ["RunReport", "gather", "headline", "write_report"]
+
+
+def write_report(folder: Path, out: Path | None = None) -> Path:
+    """Write ``report.html`` and ``report.json`` into the run's folder, or at ``out`` and beside it.
+
+    Unreadable where the folder holds no run, Refused where nothing can be written.
+    """
+    from accord.reports.html import render
+
+    page = folder / "report.html" if out is None else out
+    report = gather(folder)
+    make_folder(page.parent)
+    write_aside(page.with_suffix(".json"), json.dumps(report.json(), ensure_ascii=False, indent=1) + "\n")
+    write_aside(page, render(report))
+    return page

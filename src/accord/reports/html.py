@@ -1,0 +1,212 @@
+"""RunReport → one HTML file that needs nothing else: no script, no font, no picture, no network.
+
+Whatever reaches the page through the template is made visible first and escaped after (``finalize``, then
+autoescape); only what this package draws itself is markup.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from accord import __version__
+from accord.reports.charts import Drawn, draw_change, draw_curve, draw_levels, draw_measured
+from accord.reports.document import Measured, RunReport, StageReport
+from accord.reports.words import Scale, counted, duration, number, percent, short, visible
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+    from markupsafe import Markup
+
+__all__ = ["render"]
+
+_LONG = 4000  # characters of one text on the page; the whole of it stands in report.json
+
+
+class _Row(NamedTuple):
+    """One indicator in the guard's table."""
+
+    name: str
+    says: str
+    base: str
+    last: str
+    change: str
+    span: str
+    floor: str
+    record: str
+
+
+class _StagePage(NamedTuple):
+    """A stage with everything that has to be drawn or put in words."""
+
+    stage: StageReport
+    facts: list[tuple[str, str]]
+    result: list[Drawn]
+    p: str
+    curves: list[Drawn]
+    spent: list[tuple[str, str, str]]
+    rows: list[_Row]
+    measured: list[Drawn]
+    missing: list[tuple[str, str, str]]
+
+
+def render(report: RunReport) -> str:
+    """The page."""
+    template = _environment().get_template("report.html.j2")
+    pages = [_page(stage) for stage in report.stages]
+    return template.render(report=report, pages=pages, many=len(pages) > 1, version=__version__)
+
+
+def _environment() -> Environment:
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(
+        loader=PackageLoader("accord.reports"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        finalize=_finalized,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(ref=_ref, drawing=_drawing, clipped=_clipped, counted=counted, level=_level)
+    return environment
+
+
+def _finalized(value: object) -> object:
+    """Every expression of the template: foreign characters become readable before they are escaped."""
+    return visible(value) if isinstance(value, str) and not hasattr(value, "__html__") else value
+
+
+def _ref(record: str) -> Markup:
+    """A record id, short, with the whole of it as its title."""
+    from markupsafe import Markup
+
+    return Markup('<code class="id" title="{}">{}</code>').format(visible(record), visible(short(record)))
+
+
+def _drawing(drawn: str) -> Markup:
+    """A chart of ``svg.py``, which escapes what it writes."""
+    from markupsafe import Markup
+
+    return Markup(drawn)  # noqa: S704 - made by accord.reports.svg, texts escaped there
+
+
+def _clipped(text: str) -> str:
+    if len(text) <= _LONG:
+        return text
+    return f"{text[:_LONG]} […] ({len(text) - _LONG:,} more characters in report.json)"
+
+
+def _level(value: float | None, share: bool) -> str:
+    return Scale(share).level(value)
+
+
+def _page(stage: StageReport) -> _StagePage:
+    drawn = [draw_levels(stage.result), draw_change(stage.result)]
+    measured = [draw_measured(one) for one in stage.guard.indicators]
+    return _StagePage(
+        stage=stage,
+        facts=_facts(stage),
+        result=[one for one in drawn if one is not None],
+        p=_told_p(stage.result.p),
+        curves=[draw_curve(curve) for curve in stage.curves],
+        spent=_spent(stage),
+        rows=[_row(one) for one in stage.guard.indicators],
+        measured=[one for one in measured if one is not None],
+        missing=[
+            (one.name, f"update {gap.step}: {gap.reason}", gap.record)
+            for one in stage.guard.indicators
+            for gap in one.missing
+        ],
+    )
+
+
+def _facts(stage: StageReport) -> list[tuple[str, str]]:
+    """What was trained, as label and text."""
+    trained = stage.trained
+    answers = ", ".join(f"{count:,} {use}" for use, count in trained.answers.items() if count)
+    judged = counted(trained.judgments, "judgment")
+    if trained.abstentions:
+        judged += f", of which {counted(trained.abstentions, 'abstention')}"
+    starts = f" in {counted(trained.starts, 'start')}" if trained.starts > 1 else ""
+    facts = [
+        ("Starts from", trained.start),
+        ("Method", trained.method),
+        ("Answers from", trained.source),
+        ("Overseer", "; ".join(trained.asked) or "none: nothing is asked"),
+        ("Learner", trained.learner),
+        ("Done", f"{trained.windows:,} of {counted(trained.windows_planned, 'window')}, "
+                 f"{counted(trained.updates, 'update')}"),
+        ("Answers", f"{answers or 'none'}; {counted(trained.answer_tokens, 'token')}"),
+        ("Judgments", judged),
+        ("Cost of judging", _told_cost(trained.judging)),
+        ("Cost of measuring", _told_cost(trained.measuring)),
+        ("Time", f"{duration(trained.seconds)}{starts}, from the first line of the log to the last"),
+    ]  # fmt: skip
+    return [(label, text) for label, text in facts if text]
+
+
+def _told_cost(cost: object) -> str:
+    if not isinstance(cost, dict) or not cost:
+        return ""
+    names = {"calls": "calls", "tokens_in": "tokens read", "tokens_out": "tokens written", "seconds": "seconds"}
+    return ", ".join(f"{number(value, 7)} {names.get(name, name)}" for name, value in cost.items())
+
+
+def _told_p(p: float | None) -> str:
+    if p is None:
+        return ""
+    return (
+        f"Sign-flip permutation test: p = {number(p, 2)}. So often would a mean as far from zero come about if the sign "
+        "of each prompt’s difference were a coin flip."
+    )
+
+
+def _spent(stage: StageReport) -> list[tuple[str, str, str]]:
+    """Label, figure and remark (with a record where there is one)."""
+    spent = stage.spent
+    kl, price = spent.kl, spent.price
+    return [
+        (
+            "Answer tokens pushed down",
+            "–" if spent.pushed_down is None else percent(spent.pushed_down),
+            f"of {counted(spent.pushed_tokens, 'answer token')} that updates saw" if spent.pushed_tokens else "",
+        ),
+        (
+            "Sampled answers left unused",
+            "–" if spent.unused is None else percent(spent.unused),
+            f"of {counted(spent.unused_of, 'judged answer')}" if spent.unused_of else "the method does not say",
+        ),
+        (
+            "Reverse KL spent",
+            "–" if kl is None else f"{number(kl.value)} nats/answer",
+            f"95 % interval {number(kl.low)} to {number(kl.high)}, at update {spent.kl_step:,}" if kl else "",
+        ),
+        (
+            "Price of the gain",
+            "–" if price is None else f"{number(price.value)} nats per point",
+            (f"{number(price.low)} to {number(price.high)}. " if price else "") + spent.price_says,
+        ),
+    ]
+
+
+def _row(measured: Measured) -> _Row:
+    scale = Scale(measured.share)
+    last, floor = measured.last, measured.floor
+    base = next((one.base for one in reversed(measured.readings) if one.base is not None), None)
+    unit = "" if measured.share else f" {measured.unit}"
+    return _Row(
+        name=measured.title,
+        says=measured.says,
+        base="–" if base is None else f"{scale.level(base)}",
+        last=f"{scale.level(last.value)}{unit}" if last else "not read since training began",
+        change=scale.change(last.change) if last and last.change is not None else "–",
+        span=scale.change_span(last.change_low, last.change_high) if last else "",
+        floor=(
+            f"{scale.change(floor.change)} ({scale.change_span(floor.change_low, floor.change_high)})"
+            if floor and floor.change is not None
+            else "–"
+        ),
+        record=last.record if last else "",
+    )
+
+

@@ -1,0 +1,213 @@
+"""Charts as inline SVG, in pure Python: no script, no font, no colour of its own (the page's style has them).
+
+Every chart carries its content as a sentence (``aria-label``); the page prints its numbers as a table beside it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from html import escape
+from typing import NamedTuple
+
+from accord.reports.document import Point
+from accord.reports.words import visible
+
+__all__ = ["Chart", "Guide", "Whisker", "dots", "lines", "ticks"]
+
+WIDTH, HEIGHT = 380.0, 232.0
+_LEFT, _RIGHT, _TOP, _BOTTOM = 56.0, 14.0, 18.0, 42.0
+_DOTTED = 60  # points of a line that are also drawn as dots
+Words = Callable[[float], str]
+
+
+class Guide(NamedTuple):
+    """A line to read the curve against: the base, a tolerance."""
+
+    label: str
+    kind: str  # "base" or "limit"
+    points: tuple[tuple[float, float], ...]
+
+
+class Chart(NamedTuple):
+    """A curve over whole numbers. ``told`` writes a value on the y axis."""
+
+    label: str
+    x: str
+    y: str
+    points: tuple[Point, ...]
+    told: Words
+    guides: tuple[Guide, ...] = ()
+    gaps: tuple[float, ...] = ()
+    zero: bool = False
+
+
+class Whisker(NamedTuple):
+    """A value with its interval, in a row of its own."""
+
+    label: str
+    value: float
+    low: float | None
+    high: float | None
+    kind: str = ""
+
+
+class _Frame(NamedTuple):
+    """Data to pixels."""
+
+    x: tuple[float, float]
+    y: tuple[float, float]
+    height: float
+
+    def across(self, value: float) -> float:
+        low, high = self.x
+        return _LEFT + (_inside(value, low, high) - low) / (high - low) * (WIDTH - _LEFT - _RIGHT)
+
+    def up(self, value: float) -> float:
+        low, high = self.y
+        return self.height - _BOTTOM - (_inside(value, low, high) - low) / (high - low) * (
+            self.height - _TOP - _BOTTOM
+        )
+
+
+def ticks(low: float, high: float, about: int = 5, whole: bool = False) -> list[float]:
+    """Round numbers from ``low`` to ``high``, steps of 1, 2 or 5 times a power of ten.
+
+    >>> ticks(0.0, 1.0), ticks(1, 3, whole=True)
+    ([0.0, 0.2, 0.4, 0.6, 0.8, 1.0], [1.0, 2.0, 3.0])
+    """
+    span = max(high - low, 1e-12)
+    power = 10.0 ** math.floor(math.log10(span / about))
+    step = min((factor * power for factor in (1, 2, 5, 10)), key=lambda size: abs(span / size - about))
+    step = max(1.0, round(step)) if whole else step
+    first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
+    return [round(k * step, 12) for k in range(first, last + 1)]
+
+
+def lines(chart: Chart) -> str:
+    """A line over windows or updates, its interval as a band, with lines to read it against."""
+    frame = _frame(chart)
+    parts = [_axes(chart, frame)]
+    banded = [p for p in chart.points if p.low is not None and p.high is not None]
+    if len(banded) > 1:
+        parts.append(_band(banded, frame))
+    elif banded:
+        one = banded[0]
+        assert one.low is not None
+        assert one.high is not None
+        parts.append(_stroke([(one.x, one.low), (one.x, one.high)], frame, "whisker"))
+    parts += [_guide(guide, frame) for guide in chart.guides]
+    if len(chart.points) > 1:
+        parts.append(_stroke([(p.x, p.y) for p in chart.points], frame, "curve"))
+    if len(chart.points) <= _DOTTED:
+        parts += [
+            f'<circle class="dot" cx="{_px(frame.across(p.x))}" cy="{_px(frame.up(p.y))}" r="3"/>'
+            for p in chart.points
+        ]
+    parts += [_cross(frame.across(x), frame.height - _BOTTOM) for x in chart.gaps]
+    return _svg(chart.label, HEIGHT, parts)
+
+
+def dots(label: str, rows: Sequence[Whisker], told: Words, span: tuple[float, float], zero: bool) -> str:
+    """Values with intervals on one horizontal axis, a row each; ``zero`` draws the line of no change."""
+    height = _TOP + 40.0 * len(rows) + 34.0
+    low, high = span
+    marks = ticks(low, high, about=4)
+    frame = _Frame((low, high), (0.0, 1.0), height)
+    floor = height - 34.0
+    parts: list[str] = []
+    for mark in marks:
+        x = _px(frame.across(mark))
+        kind = "base" if zero and mark == 0 else "grid"
+        parts.append(f'<line class="{kind}" x1="{x}" y1="{_px(_TOP - 6)}" x2="{x}" y2="{_px(floor)}"/>')
+        parts.append(_text(frame.across(mark), floor + 18, told(mark), "tick", "middle"))
+    for k, row in enumerate(rows):
+        y = _TOP + 40.0 * k + 18
+        if row.low is not None and row.high is not None:
+            x1, x2 = _px(frame.across(row.low)), _px(frame.across(row.high))
+            parts.append(f'<line class="whisker {row.kind}" x1="{x1}" y1="{_px(y)}" x2="{x2}" y2="{_px(y)}"/>')
+        parts.append(f'<circle class="dot {row.kind}" cx="{_px(frame.across(row.value))}" cy="{_px(y)}" r="5"/>')
+        parts.append(_text(_LEFT - 10, y + 4, row.label, "name", "end"))
+    return _svg(label, height, parts)
+
+
+def _frame(chart: Chart) -> _Frame:
+    seen = [p.y for p in chart.points] + [y for guide in chart.guides for _, y in guide.points]
+    seen += [bound for p in chart.points for bound in (p.low, p.high) if bound is not None]
+    seen = [value for value in seen if math.isfinite(value)] + ([0.0] if chart.zero else [])
+    low, high = (min(seen), max(seen)) if seen else (0.0, 1.0)
+    if high - low < 1e-9 * max(1.0, abs(high)):
+        low, high = low - (0.5 * abs(low) or 0.5) * (low != 0 or not chart.zero), high + (0.5 * abs(high) or 0.5)
+    room = 0.06 * (high - low)
+    low, high = low - (0.0 if chart.zero and low == 0 else room), high + room
+    xs = [p.x for p in chart.points] + list(chart.gaps) or [0.0, 1.0]
+    left, right = min(xs), max(xs)
+    if left == right:
+        left, right = left - 0.5, right + 0.5
+    return _Frame((left, right), (low, high), HEIGHT)
+
+
+def _axes(chart: Chart, frame: _Frame) -> str:
+    out: list[str] = []
+    for mark in ticks(*frame.y):
+        y = _px(frame.up(mark))
+        out.append(f'<line class="grid" x1="{_px(_LEFT)}" y1="{y}" x2="{_px(WIDTH - _RIGHT)}" y2="{y}"/>')
+        out.append(_text(_LEFT - 6, frame.up(mark) + 4, chart.told(mark), "tick", "end"))
+    for mark in ticks(*frame.x, whole=True):
+        x = frame.across(mark)
+        floor = frame.height - _BOTTOM
+        out.append(f'<line class="grid" x1="{_px(x)}" y1="{_px(floor)}" x2="{_px(x)}" y2="{_px(floor + 4)}"/>')
+        out.append(_text(x, floor + 17, f"{mark:,.0f}", "tick", "middle"))
+    out.append(_text((WIDTH + _LEFT - _RIGHT) / 2, frame.height - 6, chart.x, "axis", "middle"))
+    out.append(_text(2, 10, chart.y, "axis", "start"))
+    return "".join(out)
+
+
+def _band(points: Sequence[Point], frame: _Frame) -> str:
+    upper = [f"{_px(frame.across(p.x))},{_px(frame.up(p.high if p.high is not None else p.y))}" for p in points]
+    lower = [f"{_px(frame.across(p.x))},{_px(frame.up(p.low if p.low is not None else p.y))}" for p in points]
+    return f'<polygon class="band" points="{" ".join([*upper, *reversed(lower)])}"/>'
+
+
+def _guide(guide: Guide, frame: _Frame) -> str:
+    left, right = frame.x
+    first, last = guide.points[0], guide.points[-1]
+    reach = list(guide.points)
+    if guide.kind == "base":  # the base is one level; a tolerance holds only where it is defined
+        reach = [(left, first[1]), *reach, (right, last[1])]
+    elif len(reach) == 1:
+        reach = [(left, first[1]), (right, first[1])]
+    drawn = _stroke(reach, frame, guide.kind)
+    at = frame.up(last[1])
+    above = at - 5 if at - 5 > _TOP + 6 else at + 13
+    if guide.kind == "base":
+        return drawn + _text(_LEFT + 4, above, guide.label, "note", "start")
+    return drawn + _text(WIDTH - _RIGHT, above, guide.label, "note", "end")
+
+
+def _stroke(points: Sequence[tuple[float, float]], frame: _Frame, kind: str) -> str:
+    path = " ".join(f"{_px(frame.across(x))},{_px(frame.up(y))}" for x, y in points)
+    return f'<polyline class="{kind}" points="{path}"/>'
+
+
+def _cross(x: float, y: float) -> str:
+    return f'<path class="gap" d="M{_px(x - 3)},{_px(y - 3)}l6,6m0,-6l-6,6"/>'
+
+
+def _text(x: float, y: float, text: str, kind: str, anchor: str) -> str:
+    said = escape(visible(text))
+    return f'<text class="{kind}" x="{_px(x)}" y="{_px(y)}" text-anchor="{anchor}">{said}</text>'
+
+
+def _svg(label: str, height: float, parts: Sequence[str]) -> str:
+    said = escape(visible(label), quote=True)
+    box = f"0 0 {_px(WIDTH)} {_px(height)}"
+    return f'<svg role="img" aria-label="{said}" viewBox="{box}">{"".join(parts)}</svg>'
+
+
+def _px(value: float) -> str:
+    return f"{value:.2f}".rstrip("0").rstrip(".")
+
+
+def _inside(value: float, low: float, high: float) -> float:
+    return low if math.isnan(value) else min(max(value, low), high)

@@ -1,0 +1,256 @@
+"""check_method and check_source: what a window teaches, and that windows depend on their index alone."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Literal, cast
+
+import numpy as np
+
+from accord.engines.scripted import evaluate
+from accord.ports import Feedback, Memory, Method, Sampler, Shape, Source
+from accord.records import JSON, Episode, Prompt, canonical
+from accord.records.rows import Batch, Floats, Row, Window
+from accord.testing.building import a_response
+from accord.testing.promises import promised
+
+__all__ = ["check_method", "check_source", "windows_for"]
+
+
+def check_method(
+    method: Method, *, columns: Sequence[str] = ("score",), tensors: Literal["torch", "numpy"] = "torch"
+) -> None:
+    """ContractError with the first promise that is broken, on small windows of the method's own shape.
+
+    ``columns`` are those of the plan's asks that it reads. ``tensors``: see the scripted engine. Whether it
+    reaches the optimum it should is not asked here.
+    """
+    shape = method.rows
+    promised(method, "rows ask for one answer or more", shape.n >= 1, shape)
+    promised(method, "pushes_down is a truth value", isinstance(method.pushes_down, bool), method.pushes_down)
+    for window in windows_for(shape, columns, method.needs().columns):
+        batch, memory = _check_pure(method, window)
+        _check_batch(method, window, batch)
+        _check_missing(method, window, batch)
+        for step in range(len(batch.steps)):
+            _check_loss(method, batch, step, tensors)
+        kept = cast(Memory, json.loads(canonical(cast(JSON, memory))))
+        one, two = (method.batch(window, m, _rng())[0] for m in (memory, kept))
+        promised(method, "Memory is JSON: it works on after a resume as before", _same(one, two), kept)
+    empty, _ = method.batch(Window(0, (), dict.fromkeys(method.needs().columns, ())), {}, _rng())
+    promised(method, "a window without rows has no steps", not empty.steps, empty.steps)
+
+
+def windows_for(shape: Shape, columns: Sequence[str], measured: frozenset[str] = frozenset()) -> list[Window]:
+    """A plain window, one with ties and missing rows, and one of missing rows only, of the given shape."""
+    plain = [[0.1 * ((3 * g + 5 * k) % 11) for k in range(max(2, shape.n))] for g in range(3)]
+    ragged: list[list[float | None]] = [[1.0, 1.0, None], [None, 0.0], [0.5]]
+    missing: list[list[float | None]] = [[None, None], [None]]
+    tables = cast("list[list[list[float | None]]]", [plain, ragged, missing])
+    return [_window(index, table, shape, columns, measured) for index, table in enumerate(tables)]
+
+
+def _window(
+    index: int,
+    table: Sequence[Sequence[float | None]],
+    shape: Shape,
+    columns: Sequence[str],
+    measured: frozenset[str],
+) -> Window:
+    rows: list[Row] = []
+    for g, scores in enumerate(table):
+        prompt = Prompt.of(f"prompt {g}")
+        for k, score in enumerate(scores):
+            members = range(2 * k, 2 * k + 2) if shape.unit == "pair" else range(k, k + 1)
+            episodes = tuple(
+                Episode.single(a_response(prompt, f"{g}.{m}", m, tuple(range(3, 4 + m)))) for m in members
+            )
+            value = float("nan") if score is None else score
+            rows.append(Row(episodes, dict.fromkeys(columns, value), score is None, g))
+    sequences = [s for row in rows for e in row.episodes for s in e.sequences()]
+    rng = np.random.default_rng(index)
+    found = {
+        name: tuple(-rng.exponential(size=sum(s.answer)) for s in sequences) for name in sorted(measured)
+    }
+    return Window(index, tuple(rows), found)
+
+
+def _check_pure(method: Method, window: Window) -> tuple[Batch, Memory]:
+    given: dict[str, JSON] = {}
+    batch, memory = method.batch(window, given, _rng())
+    promised(method, "batch leaves the Memory it was given as it was", not given, given)
+    np.random.seed(1)  # noqa: NPY002 - a method that draws from the global generator is what this looks for
+    again, remembered = method.batch(window, {}, _rng())
+    promised(method, "batch is pure: equal inputs, equal outputs", _same(batch, again), "another batch")
+    same = canonical(cast(JSON, memory)) == canonical(cast(JSON, remembered))
+    promised(method, "batch is pure: equal inputs, equal outputs", same, "another memory")
+    return batch, memory
+
+
+def _check_batch(method: Method, window: Window, batch: Batch) -> None:
+    steps, counts = len(batch.steps), len(batch.counts)
+    promised(method, "counts holds the denominators of every step", steps == counts, f"{counts} for {steps}")
+    rows = int(batch.row_S.max()) + 1 if batch.row_S.size else 0
+    promised(
+        method, "row_S gives each sequence its row", len(batch.row_S) == len(batch.sequences), batch.row_S
+    )
+    for step in batch.steps:
+        inside = step.size > 0 and bool(((step >= 0) & (step < rows)).all())
+        promised(method, "a step lists rows of the batch, at least one", inside, step)
+    for count in batch.counts:
+        names = set(count) == set(batch.weights)
+        promised(method, "every term has a weight and a count", names, f"{set(count)}, {set(batch.weights)}")
+        positive = all(np.isfinite(c) and c > 0 for c in count.values())
+        promised(method, "counts are finite and over 0", positive, count)
+    tokens = int(batch.lengths_S().sum())
+    for name, column in batch.tokens.items():
+        promised(method, f"tokens[{name!r}] has a value per answer token", len(column) == tokens, len(column))
+        promised(method, f"tokens[{name!r}] is finite", bool(np.isfinite(column).all()), column)
+    for name, column in batch.rows.items():
+        promised(method, f"rows[{name!r}] has a value per row", len(column) >= rows, len(column))
+    known = [s for row in window.rows for e in row.episodes for s in e.sequences()]
+    strange = [s for s in batch.sequences if s not in known]
+    promised(method, "the sequences of a batch are those of the window", not strange, strange)
+
+
+def _check_missing(method: Method, window: Window, batch: Batch) -> None:
+    """A missing row teaches nothing, whatever its columns hold."""
+    noise = {True: 1e6, False: None}
+    rows = tuple(
+        replace(row, columns=dict.fromkeys(row.columns, cast(float, noise[True]))) if row.missing else row
+        for row in window.rows
+    )
+    filled, _ = method.batch(replace(window, rows=rows), {}, _rng())
+    same = _same(replace(filled, scalars={}), replace(batch, scalars={}))
+    promised(method, "a row that is missing has no say in the batch", same, "its columns changed the batch")
+    gone = [s for row in window.rows if row.missing for e in row.episodes for s in e.sequences()]
+    if all(row.missing for row in window.rows):
+        promised(method, "a window of missing rows has no steps", not batch.steps, batch.steps)
+    taught = [s for s in batch.sequences if s in gone]
+    promised(method, "a row that is missing is not trained on", not taught, taught)
+
+
+def _check_loss(method: Method, batch: Batch, step: int, tensors: Literal["torch", "numpy"]) -> None:
+    """Totals are row-local: they add over any split, with the gradient of the whole."""
+    part, counts = batch.take(batch.steps[step]), batch.counts[step]
+    scale = {name: batch.weights[name] / counts[name] for name in counts}
+    logp_T = _logp_of(part, batch)
+    whole = evaluate(method.loss, part, logp_T, scale, tensors)
+    finite = all(np.isfinite(total) for total in whole.totals.values())
+    promised(method, "loss is finite on finite log-probabilities", finite, whole.totals)
+    if not method.pushes_down:
+        up = bool((whole.pressure_T <= 1e-12).all())
+        promised(method, "pushes_down is False: no answer token loses probability", up, whole.pressure_T)
+    rows = sorted({int(r) for r in part.row_S})
+    for split in ([[r] for r in rows], [rows[::-1]], [rows[::2], rows[1::2]]):
+        _check_split(method, part, [rows for rows in split if rows], scale, whole.totals, tensors)
+
+
+def _check_split(  # size: what a split is compared with, and how
+    method: Method,
+    part: Batch,
+    split: list[list[int]],
+    scale: Mapping[str, float],
+    wanted: Mapping[str, float],
+    tensors: Literal["torch", "numpy"],
+) -> None:
+    totals = dict.fromkeys(wanted, 0.0)
+    pressure: dict[tuple[int, ...], Floats] = {}
+    for rows in split:
+        micro = part.take(rows)
+        found = evaluate(method.loss, micro, _logp_of(micro, part), scale, tensors)
+        totals = {name: total + found.totals[name] for name, total in totals.items()}
+        cuts = np.cumsum(micro.lengths_S())[:-1]
+        for s, pushed in zip(micro.sequences, np.split(found.pressure_T, cuts), strict=True):
+            pressure[s.tokens] = pushed
+    for name, total in wanted.items():
+        near = abs(totals[name] - total) <= 1e-6 * max(1.0, abs(total))
+        promise = "loss is row-local: totals add, however the rows of a step are split"
+        promised(method, promise, near, f"{name}: {totals[name]} in {len(split)} parts, {total} at once")
+    whole = evaluate(method.loss, part, _logp_of(part, part), scale, tensors)
+    cuts = np.cumsum(part.lengths_S())[:-1]
+    for s, pushed in zip(part.sequences, np.split(whole.pressure_T, cuts), strict=True):
+        near = bool(np.allclose(pressure[s.tokens], pushed, rtol=1e-5, atol=1e-7))
+        promised(method, "loss is row-local: so is its gradient", near, pushed)
+
+
+def _logp_of(part: Batch, whole: Batch) -> Floats:
+    """Log-probabilities by the sequence and the place, so that a part has those of the whole."""
+    del whole
+    values = [
+        -0.1 * (1 + (7 * sum(s.tokens) + 3 * t) % 13) for s in part.sequences for t in range(sum(s.answer))
+    ]
+    return np.array(values, dtype=np.float64)
+
+
+def _same(one: Batch, two: Batch) -> bool:
+    def equal(a: Mapping[str, Floats], b: Mapping[str, Floats]) -> bool:
+        return a.keys() == b.keys() and all(np.array_equal(a[n], b[n], equal_nan=True) for n in a)
+
+    return (
+        one.sequences == two.sequences
+        and bool(np.array_equal(one.row_S, two.row_S))
+        and len(one.steps) == len(two.steps)
+        and all(np.array_equal(a, b) for a, b in zip(one.steps, two.steps, strict=True))
+        and (one.counts, one.weights) == (two.counts, two.weights)
+        and equal(one.rows, two.rows)
+        and equal(one.tokens, two.tokens)
+        and canonical(dict(one.scalars)) == canonical(dict(two.scalars))
+    )
+
+
+def _rng() -> np.random.Generator:
+    return np.random.default_rng(0)
+
+
+def check_source(
+    fresh: Callable[[], Source], policy: Sampler, feedback: Feedback, *, shape: Shape, windows: int = 4
+) -> None:
+    """ContractError with the first promise that is broken. ``fresh`` opens the same source each time.
+
+    Equal policies and a feedback that repeats itself are taken for granted; ``shape`` is the method's.
+    """
+    source = fresh()
+    prompts = [prompt.id for prompt in source.prompts()]
+    promised(source, "prompts lists all prompts that it can draw", bool(prompts), "none")
+    seen = [source.window(index, policy, feedback) for index in range(windows)]
+    for index, window in enumerate(seen):
+        _check_window(source, window, index, set(prompts), shape)
+    promise = "window k is a function of k, the policy and the feedback: no hidden cursor"
+    other = fresh()
+    for index in reversed(range(windows)):
+        same = _rows_of(other.window(index, policy, feedback)) == _rows_of(seen[index])
+        promised(source, promise, same, f"another window {index} when asked in another order")
+    same = _rows_of(source.window(0, policy, feedback)) == _rows_of(seen[0])
+    promised(source, promise, same, "another window 0 when asked again")
+
+
+def _check_window(source: Source, window: Window, index: int, prompts: set[str], shape: Shape) -> None:
+    promised(source, "a window carries its index", window.index == index, window.index)
+    promised(source, "a window has rows", bool(window.rows), "none")
+    members = {"answer": 1, "episode": 1, "pair": 2}[shape.unit]
+    homes: dict[int, str] = {}
+    for row in window.rows:
+        size = len(row.episodes)
+        promised(source, f"a row is of the method's unit, {shape.unit}", size == members, f"{size} episodes")
+        asked = {episode.prompt for episode in row.episodes}
+        promised(source, "the episodes of a row share their first prompt", len(asked) == 1, asked)
+        promised(source, "every row's prompt is among prompts()", asked <= prompts, asked)
+        home = homes.setdefault(row.group, next(iter(asked)))
+        promised(source, "the rows of a group share their prompt", {home} == asked, row.group)
+        finite = row.missing or all(np.isfinite(v) for v in row.columns.values())
+        promised(source, "a row without a number is marked missing", finite, row.columns)
+    if shape.by == "policy" and shape.unit != "pair":
+        sizes = [sum(row.group == g for row in window.rows) for g in homes]
+        promised(
+            source, f"a group holds the n = {shape.n} answers of the method", set(sizes) == {shape.n}, sizes
+        )
+
+
+def _rows_of(window: Window) -> list[tuple[object, ...]]:
+    return [
+        (tuple(e.id for e in row.episodes), canonical(dict(row.columns)), row.missing, row.group)
+        for row in window.rows
+    ]
