@@ -29,7 +29,7 @@ class Pace:
     audit_every: int
     save_every: int
     keep: int
-    updates_worth: float = 1.0
+    window_worth: float = 1.0
 
 
 @dataclass
@@ -100,7 +100,7 @@ class Loop:
         state.place = 0
         self.commit((episode for row in window.rows for episode in row.episodes), state.step)
         if not state.batch.steps:
-            self.progress.advance(self.pace.updates_worth)
+            self.progress.advance(self.pace.window_worth)
         return self.guard.note(self._window_event(window))
 
     def _window_event(self, window: Window) -> StepEvent:
@@ -131,7 +131,7 @@ class Loop:
         )
         outcome = self.learner.update(state.batch, state.place, self.method.loss)
         state.step, state.place = state.step + 1, state.place + 1
-        self.progress.advance(self.pace.updates_worth / total)
+        self.progress.advance(self.pace.window_worth / total)
         pushed = outcome.pressure_T > 0  # a positive ∂objective/∂log π lowers the token's probability
         scalars = {
             "objective": outcome.objective,

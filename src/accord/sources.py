@@ -35,6 +35,11 @@ class Surroundings(NamedTuple):
 class SourcePart(Protocol):
     """The config of a source; ``open`` reads its files and gives the port ``Source``."""
 
+    @property
+    def per_window(self) -> int:
+        """Prompts a window takes, for the progress bar."""
+        ...
+
     def open(self, around: Surroundings) -> Source: ...
 
 

@@ -11,7 +11,6 @@ import platform
 import shutil
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, Protocol, cast
 
@@ -23,7 +22,7 @@ from accord.feedback import Asking, StageFeedback
 from accord.guard import Guard, Probing, Watch
 from accord.heldout import Examination, HeldOutSet
 from accord.loop import Loop, Pace
-from accord.plan import Plan, Stage
+from accord.plan import AskTable, Plan, Stage
 from accord.ports import Ask, Indicator, Learner, Method, Overseer, Rule, Sampler, Source, Store
 from accord.progress import Progress
 from accord.records import Decision, Entry, ModelRef, Reading, Record, StepEvent, canonical
@@ -100,10 +99,12 @@ def run_stage(place: Place, acceptance: Acceptance | None, allow_drift: bool) ->
     make_folder(place.folder)
     with RunLog.open(place.folder, place.run) as log, Worker() as worker:
         view = read_log(place.folder)
+        for problem in view.problems[:3]:
+            place.progress.say(f"the log of {place.run}: {problem}")
         accepted = _accepted(view, acceptance, place)
         began = time.monotonic()
-        assembled = _assemble(place, log, view, worker, allow_drift)
-        loop, guard = assembled.loop, assembled.loop.guard
+        loop = _assemble(place, log, view, worker, allow_drift)
+        guard = loop.guard
         guard.decisions += [
             d for d in _decisions(view) if d.id not in {known.id for known in guard.decisions}
         ]
@@ -160,35 +161,23 @@ def _accepted(view: LogView, acceptance: Acceptance | None, place: Place) -> lis
     ]
 
 
-@dataclass
-class _Assembled:
-    loop: Loop
-    desk: FrontDesk
-
-
-def _assemble(place: Place, log: RunLog, view: LogView, worker: Worker, allow_drift: bool) -> _Assembled:
+def _assemble(place: Place, log: RunLog, view: LogView, worker: Worker, allow_drift: bool) -> Loop:
+    """Everything the loop needs, as the plan names it, in the state of the newest checkpoint."""
     stage, plan, run = place.stage, place.plan, place.run
     engine = cast(Engine, catalog.build("engines", stage.learner))
     _same_environment(place, engine, allow_drift)
     method = cast(Method, catalog.build("methods", stage.method))
     learner = engine.learner(place.start, run, plan.seed, place.progress)
-    state = Progressing()
     newest = latest(place.folder / "checkpoints")
-    if newest is not None:
-        state = load_state(newest, learner)
+    state = load_state(newest, learner) if newest else Progressing()
     recorder = _Recorder(log, state)
+    asking = [_asking(table) for table in stage.ask]
     desk = FrontDesk(recorder.write, log.commit, place.store)
     desk.hold(r for kind in ("prompt", "response", "question", "judgment") for r in view.records(kind))
-    asking = [
-        Asking(
-            cast(Ask, catalog.build("asks", ask)), cast(Overseer, catalog.build("overseers", ask.overseer))
-        )
-        for ask in stage.ask
-    ]
     feedback = StageFeedback(asking, desk, worker, recorder.write)
-    source_part = cast(SourcePart, catalog.build("sources", stage.source))
-    source = source_part.open(Surroundings(run, plan.seed, method.rows, worker))
-    guard = Guard(_watch(place, source, engine), recorder.commit, worker)
+    source = cast(SourcePart, catalog.build("sources", stage.source))
+    opened = source.open(Surroundings(run, plan.seed, method.rows, worker))
+    guard = Guard(_watch(place, opened, engine), recorder.commit, worker)
     if state.guard:
         guard.restore(state.guard)
     held_out = _held_out(stage, asking)
@@ -199,14 +188,20 @@ def _assemble(place: Place, log: RunLog, view: LogView, worker: Worker, allow_dr
         before = [r for r in guard.readings if isinstance(r, Reading) and r.name == held_out.name]
         return found.against(before[0]) if before else found.reading
 
-    per_window = getattr(source_part, "per_window", 1) * method.rows.n
-    loop = Loop(
+    pace = Pace(
+        windows=stage.windows,
+        audit_every=stage.guard.every,
+        save_every=stage.checkpoint.every,
+        keep=stage.checkpoint.keep,
+        window_worth=float(source.per_window * method.rows.n),
+    )
+    total = _announce(place, learner, method, pace, held_out)
+    place.progress.advance(total * state.window / pace.windows)
+    return Loop(
         run=run,
         seed=plan.seed,
-        pace=Pace(
-            stage.windows, stage.guard.every, stage.checkpoint.every, stage.checkpoint.keep, per_window * 1.0
-        ),
-        source=source,
+        pace=pace,
+        source=opened,
         feedback=feedback,
         method=method,
         learner=learner,
@@ -217,8 +212,11 @@ def _assemble(place: Place, log: RunLog, view: LogView, worker: Worker, allow_dr
         examine=examine if held_out else None,
         progress=place.progress,
     )
-    _announce(place, loop, held_out, method)
-    return _Assembled(loop, desk)
+
+
+def _asking(table: AskTable) -> Asking:
+    ask = cast(Ask, catalog.build("asks", table))
+    return Asking(ask, cast(Overseer, catalog.build("overseers", table.overseer)))
 
 
 class _Recorder:
@@ -279,19 +277,21 @@ def _held_out(stage: Stage, asking: list[Asking]) -> HeldOutSet | None:
     return HeldOutSet(tuple(prompts.values()), table.n, table.temperature, table.max_tokens, asking[0], name)
 
 
-def _announce(place: Place, loop: Loop, held_out: HeldOutSet | None, method: Method) -> None:
-    """Begin the progress bar: one unit is about one answer, sampled or learnt from."""
+def _announce(
+    place: Place, learner: Learner, method: Method, pace: Pace, held_out: HeldOutSet | None
+) -> float:
+    """Begin the progress bar; its total, in units of about one answer, sampled or learnt from."""
     guard = place.stage.guard
-    audits = 1 + -(-place.stage.windows // guard.every)
-    look = guard.probes * guard.answers
-    total = audits * look * 1.5 + place.stage.windows * loop.pace.updates_worth
+    audits = 1 + -(-pace.windows // pace.audit_every)
+    total = (audits + 1) * guard.probes * guard.answers + pace.windows * pace.window_worth
     if method.rows.by == "policy":
-        total += place.stage.windows * loop.pace.updates_worth
+        total += pace.windows * pace.window_worth
     if held_out is not None:
         total += 2 * len(held_out.prompts) * held_out.n
     place.progress.begin(place.stage.name, total)
-    for note in cast("list[str]", getattr(loop.learner, "notes", [])):
+    for note in cast("list[str]", getattr(learner, "notes", [])):
         place.progress.say(note)
+    return total
 
 
 def _same_environment(place: Place, engine: Engine, allow_drift: bool) -> None:

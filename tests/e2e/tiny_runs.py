@@ -1,35 +1,22 @@
-"""Runs small enough to be repeated: a plan that takes a second, and the command line in processes that die.
-
-A process is forked from a server that has the heavy imports done, so that killing and resuming a run twenty
-times takes a minute. What it does is ``accord.cli.main``; only the interpreter's start is shared.
-"""
+"""A plan that runs in a second or two, with all the files it names: what the proofs here repeat and break."""
 
 from __future__ import annotations
 
-import hashlib
 import json
-import multiprocessing
-import os
-import signal
-import sys
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from multiprocessing.context import ForkServerProcess
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, cast
 
-__all__ = ["Blade", "Ended", "Running", "accord", "graded", "judged", "start", "tiny_plan", "toml", "write_files"]
+__all__ = ["GRADED", "graded", "judged", "tiny_plan", "write_files", "write_plan"]
 
 GRADED = "TINY_RUNS_GRADED"  # the environment variable that names the file in which gradings are noted
-_HEAVY = ["torch", "transformers", "peft", "safetensors.torch", "sqlalchemy", "alembic.command", "jinja2"]
-_OURS = ["accord.pipeline", "accord.cli.app", "accord.engines.local.learner", "accord.stores.index", "e2e.tiny_runs"]
 
 _REWARD = f'''
 import json, os
 
-def few_capitals(prompts, answers):
-    """Notes each answer it grades, before it says anything: one write per call, one line per answer."""
+def small_letters(prompts, answers):
+    """The share of small letters. Notes every answer before it grades it, one line each, in one write."""
     if name := os.environ.get("{GRADED}"):
         lines = "".join(json.dumps([p, a]) + "\\n" for p, a in zip(prompts, answers))
         file = os.open(name, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
@@ -37,41 +24,49 @@ def few_capitals(prompts, answers):
         os.close(file)
     return [sum(c.islower() for c in a) / max(1, len(a)) for a in answers]
 
-def first_sign(prompts, answers):
-    """1 for one first sign only: what a policy collapses on."""
-    return [float(a[:1] in "aeiou" and a[:1] != "") for a in answers]
+def one_sign(prompts, answers):
+    """Pays for one fixed first sign and nothing else: a policy that is paid so collapses."""
+    return [float(a[:1].lower() == "e") for a in answers]
 
-def flat(prompts, answers):
+def indifferent(prompts, answers):
     return [0.5 for _ in answers]
 '''
-_PROMPTS = ("Why is the sky blue?", "Name a river.", "Qu'est-ce que le pain ?", "何ですか", "Say hi 🙂", "2 + 2 =",
-            "Who is there?", "Tell me a word.", "Left or right?", "Is it late?", "What is snow?", "One more.")  # fmt: skip
+_PROMPTS = (
+    "Why is the sky blue?",
+    "Name a river.",
+    "Qu'est-ce que le pain ?",
+    "何ですか",
+    "Say hi 🙂",
+    "2 + 2 =",
+    "Who is there?",
+    "Tell me a word.",
+    "Left or right?",
+    "Is it late?",
+    "What is snow?",
+    "One more.",
+)
 
 
-# A plan
-
-
-def write_files(folder: Path, layers: int = 1) -> Path:
-    """A tiny model, prompts, completions and rewards in ``folder``; all that ``tiny_plan`` names."""
+def write_files(folder: Path) -> Path:
+    """A tiny model, prompts, completions and rewards in ``folder``: all that ``tiny_plan`` names."""
     from accord.engines.local.tiny import save_tiny
 
     folder.mkdir(parents=True, exist_ok=True)
-    save_tiny(folder / "tiny", seed=0, layers=layers, width=16)
+    save_tiny(folder / "tiny", seed=0, layers=1, width=16)
     (folder / "reward.py").write_text(_REWARD, encoding="utf-8")
-    rows = [{"prompt": text} for text in _PROMPTS]
-    pairs = [{"prompt": text, "completion": text[:4].lower() + " ok"} for text in _PROMPTS]
-    for name, table in (("ask", rows[:8]), ("held_out", rows[8:]), ("say", pairs)):
-        text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in table)
+    asked = [{"prompt": text} for text in _PROMPTS]
+    said = [{"prompt": text, "completion": f"{text[:4].lower()} ok"} for text in _PROMPTS]
+    for name, rows in (("ask", asked[:8]), ("held_out", asked[8:]), ("say", said)):
+        text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
         (folder / f"{name}.jsonl").write_text(text, encoding="utf-8")
     return folder
 
 
-def tiny_plan(**changed: Any) -> dict[str, Any]:
-    """Two stages: best of n under LoRA with held-out prompts, then all weights from a file. Both are guarded.
+def tiny_plan(only: bool = False, **changed: Any) -> dict[str, Any]:
+    """Two stages: best of n under LoRA with held-out prompts, then all weights on completions from a file.
 
-    ``changed`` replaces keys of the first stage; ``only=True`` leaves the second one away.
+    ``changed`` replaces tables of the first stage; ``only`` leaves the second one away.
     """
-    only = changed.pop("only", False)
     first: dict[str, Any] = {
         "name": "amplify",
         "windows": 2,
@@ -81,7 +76,7 @@ def tiny_plan(**changed: Any) -> dict[str, Any]:
                 "name": "each",
                 "column": "score",
                 "collapse": "distribution",
-                "overseer": {"name": "program", "fn": "reward.py:few_capitals"},
+                "overseer": {"name": "program", "fn": "reward.py:small_letters"},
             }
         ],
         "method": {"name": "best_of_n", "n": 3, "rows_per_step": 2},
@@ -110,70 +105,33 @@ def tiny_plan(**changed: Any) -> dict[str, Any]:
     return {"name": "tiny", "purpose": "explore", "seed": 7, "model": "tiny", "stage": stages}
 
 
-def toml(plan: Mapping[str, Any]) -> str:
-    """The plan as a file says it."""
+def write_plan(file: Path, plan: Mapping[str, Any]) -> Path:
+    """The plan as a TOML file beside the files it names."""
     import tomli_w
 
-    return tomli_w.dumps(plan)
+    file.write_text(tomli_w.dumps(plan), encoding="utf-8")
+    return file
 
 
-# The command line in a process
+def graded(note: Path) -> Counter[tuple[str, str]]:
+    """What the reward graded, as it noted it itself: (prompt, answer), counted."""
+    if not note.exists():
+        return Counter()
+    lines = note.read_text(encoding="utf-8").splitlines()
+    return Counter(cast("tuple[str, str]", tuple(json.loads(line))) for line in lines)
 
 
-class Ended(NamedTuple):
-    """How a process ended: its exit code (negative: the signal), and all it printed."""
+def judged(run: Path) -> Counter[tuple[str, str]]:
+    """The texts of all judgments that a run has on disk: (prompt, answer), counted."""
+    from accord.records import Judgment, Prompt, Question, Response
+    from accord.stores.runlog import read_log
 
-    code: int
-    out: str
-    err: str
-
-
-@dataclass(frozen=True)
-class Blade:
-    """Ends the process at its ``at``-th change of a file, without a warning; 0 only counts.
-
-    ``torn``: where that change is a write, half of it happens. The count is left in ``count``.
-    """
-
-    count: Path
-    at: int = 0
-    torn: bool = False
-
-    def hang(self) -> None:
-        """Watch this process: whatever makes, renames, removes, writes or syncs a file passes here."""
-        seen = 0
-
-        def passes(what: str) -> bool:
-            nonlocal seen
-            seen += 1
-            if self.at and seen == self.at:
-                self.count.write_bytes(f"{seen} {what}".encode())
-                return True
-            return False
-
-        def heard(event: str, given: tuple[Any, ...]) -> None:
-            writes = event == "open" and isinstance(given[2], int) and given[2] & (os.O_WRONLY | os.O_RDWR)
-            changes = event in ("os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.truncate")
-            mine = isinstance(given[0], (str, os.PathLike)) and str(self.count) in str(given[0])
-            if (writes or changes) and not mine and passes(f"{event} {given[0]}"):
-                os.kill(os.getpid(), signal.SIGKILL)
-
-        def end_of_writing(write: Callable[..., int]) -> Callable[..., int]:
-            def pwrite(file: int, data: Any, offset: int) -> int:
-                if passes("pwrite"):
-                    write(file, bytes(data)[: len(data) // 2 if self.torn else 0], offset)
-                    os.kill(os.getpid(), signal.SIGKILL)
-                return write(file, data, offset)
-
-            return pwrite
-
-        sync = os.fsync
-
-        def fsync(file: int) -> None:
-            if passes("fsync"):
-                os.kill(os.getpid(), signal.SIGKILL)
-            sync(file)
-
-        os.pwrite, os.fsync = end_of_writing(os.pwrite), fsync
-        sys.addaudithook(heard)
-        self._tell = lambda: self.count.write_text(str(seen))
+    found: Counter[tuple[str, str]] = Counter()
+    for stage in sorted(path.parent for path in run.glob("*/judgments")):
+        view = read_log(stage)
+        texts = {line.record.id: line.record for line in view.lines}
+        for record in view.records("judgment"):
+            question = cast(Question, texts[cast(Judgment, record).question])
+            prompt = cast(Prompt, texts[question.prompt])
+            found.update((prompt.text, cast(Response, texts[r]).text) for r in question.responses)
+    return found

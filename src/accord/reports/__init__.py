@@ -18,15 +18,18 @@ __all__ = ["RunReport", "gather", "headline", "write_report"]
 
 
 def write_report(folder: Path, out: Path | None = None) -> Path:
-    """Write ``report.html`` and ``report.json`` into the run's folder, or at ``out`` and beside it.
+    """Write ``report.html`` and ``report.json`` into the run's folder; with ``out`` only the page, there.
 
     Unreadable where the folder holds no run, Refused where nothing can be written.
     """
     from accord.reports.html import render
 
-    page = folder / "report.html" if out is None else out
     report = gather(folder)
-    make_folder(page.parent)
-    write_aside(page.with_suffix(".json"), json.dumps(report.json(), ensure_ascii=False, indent=1) + "\n")
-    write_aside(page, render(report))
-    return page
+    page = render(report)
+    if out is not None:
+        make_folder(out.parent)
+        write_aside(out, page)
+        return out
+    write_aside(folder / "report.json", json.dumps(report.json(), ensure_ascii=False, indent=1) + "\n")
+    write_aside(folder / "report.html", page)
+    return folder / "report.html"

@@ -93,7 +93,9 @@ def draw_levels(result: Result) -> Drawn | None:
     bounds = [b for _, one in both for b in (one.value, one.low, one.high) if b is not None]
     top = max([*bounds, 1e-9])
     span = (0.0, min(1.0, top * 1.1)) if result.share else (min([*bounds, 0.0]), top * 1.05)
-    said = "; ".join(f"{name} {scale.level(one.value)} ({scale.span(one.low, one.high)})" for name, one in both)
+    said = "; ".join(
+        f"{name} {scale.level(one.value)} ({scale.span(one.low, one.high)})" for name, one in both
+    )
     label = f"{result.label}: {said}"
     picture = svg.dots(label, whiskers, percent if result.share else number, span, zero=False)
     rows = tuple((name, *_cells(one, scale), one.record) for name, one in both)
@@ -136,5 +138,3 @@ def _row(point: Point, told: svg.Words, binned: bool) -> tuple[str, ...]:
 
 def _or_blank(value: float | None, told: svg.Words) -> str:
     return "" if value is None else told(value)
-
-

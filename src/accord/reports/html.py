@@ -148,7 +148,12 @@ def _facts(stage: StageReport) -> list[tuple[str, str]]:
 def _told_cost(cost: object) -> str:
     if not isinstance(cost, dict) or not cost:
         return ""
-    names = {"calls": "calls", "tokens_in": "tokens read", "tokens_out": "tokens written", "seconds": "seconds"}
+    names = {
+        "calls": "calls",
+        "tokens_in": "tokens read",
+        "tokens_out": "tokens written",
+        "seconds": "seconds",
+    }
     return ", ".join(f"{number(value, 7)} {names.get(name, name)}" for name, value in cost.items())
 
 
@@ -169,12 +174,16 @@ def _spent(stage: StageReport) -> list[tuple[str, str, str]]:
         (
             "Answer tokens pushed down",
             "–" if spent.pushed_down is None else percent(spent.pushed_down),
-            f"of {counted(spent.pushed_tokens, 'answer token')} that updates saw" if spent.pushed_tokens else "",
+            f"of {counted(spent.pushed_tokens, 'answer token')} that updates saw"
+            if spent.pushed_tokens
+            else "",
         ),
         (
             "Sampled answers left unused",
             "–" if spent.unused is None else percent(spent.unused),
-            f"of {counted(spent.unused_of, 'judged answer')}" if spent.unused_of else "the method does not say",
+            f"of {counted(spent.unused_of, 'judged answer')}"
+            if spent.unused_of
+            else "the method does not say",
         ),
         (
             "Reverse KL spent",
@@ -208,5 +217,3 @@ def _row(measured: Measured) -> _Row:
         ),
         record=last.record if last else "",
     )
-
-

@@ -154,7 +154,10 @@ def _price(log: StageLog, kl: Figure | None, result: Result) -> tuple[Figure | N
     if kl is None:
         return None, "No KL was measured after training, so no price is stated."
     if not log.from_base:
-        return None, "KL is measured from the base of all stages, the gain within this one; no price is stated."
+        return (
+            None,
+            "KL is measured from the base of all stages, the gain within this one; no price is stated.",
+        )
     change = result.change
     if change is None or not result.share:
         return None, "There is no paired gain in points, so no price is stated."
@@ -167,5 +170,3 @@ def _price(log: StageLog, kl: Figure | None, result: Result) -> tuple[Figure | N
     return price, (
         "The range joins the ends of both intervals. KL is read on the guard's probes, the gain on held-out prompts."
     )
-
-

@@ -65,8 +65,10 @@ class _Frame(NamedTuple):
 
     def up(self, value: float) -> float:
         low, high = self.y
-        return self.height - _BOTTOM - (_inside(value, low, high) - low) / (high - low) * (
-            self.height - _TOP - _BOTTOM
+        return (
+            self.height
+            - _BOTTOM
+            - (_inside(value, low, high) - low) / (high - low) * (self.height - _TOP - _BOTTOM)
         )
 
 
@@ -125,8 +127,12 @@ def dots(label: str, rows: Sequence[Whisker], told: Words, span: tuple[float, fl
         y = _TOP + 40.0 * k + 18
         if row.low is not None and row.high is not None:
             x1, x2 = _px(frame.across(row.low)), _px(frame.across(row.high))
-            parts.append(f'<line class="whisker {row.kind}" x1="{x1}" y1="{_px(y)}" x2="{x2}" y2="{_px(y)}"/>')
-        parts.append(f'<circle class="dot {row.kind}" cx="{_px(frame.across(row.value))}" cy="{_px(y)}" r="5"/>')
+            parts.append(
+                f'<line class="whisker {row.kind}" x1="{x1}" y1="{_px(y)}" x2="{x2}" y2="{_px(y)}"/>'
+            )
+        parts.append(
+            f'<circle class="dot {row.kind}" cx="{_px(frame.across(row.value))}" cy="{_px(y)}" r="5"/>'
+        )
         parts.append(_text(_LEFT - 10, y + 4, row.label, "name", "end"))
     return _svg(label, height, parts)
 
@@ -137,7 +143,10 @@ def _frame(chart: Chart) -> _Frame:
     seen = [value for value in seen if math.isfinite(value)] + ([0.0] if chart.zero else [])
     low, high = (min(seen), max(seen)) if seen else (0.0, 1.0)
     if high - low < 1e-9 * max(1.0, abs(high)):
-        low, high = low - (0.5 * abs(low) or 0.5) * (low != 0 or not chart.zero), high + (0.5 * abs(high) or 0.5)
+        low, high = (
+            low - (0.5 * abs(low) or 0.5) * (low != 0 or not chart.zero),
+            high + (0.5 * abs(high) or 0.5),
+        )
     room = 0.06 * (high - low)
     low, high = low - (0.0 if chart.zero and low == 0 else room), high + room
     xs = [p.x for p in chart.points] + list(chart.gaps) or [0.0, 1.0]
@@ -156,7 +165,9 @@ def _axes(chart: Chart, frame: _Frame) -> str:
     for mark in ticks(*frame.x, whole=True):
         x = frame.across(mark)
         floor = frame.height - _BOTTOM
-        out.append(f'<line class="grid" x1="{_px(x)}" y1="{_px(floor)}" x2="{_px(x)}" y2="{_px(floor + 4)}"/>')
+        out.append(
+            f'<line class="grid" x1="{_px(x)}" y1="{_px(floor)}" x2="{_px(x)}" y2="{_px(floor + 4)}"/>'
+        )
         out.append(_text(x, floor + 17, f"{mark:,.0f}", "tick", "middle"))
     out.append(_text((WIDTH + _LEFT - _RIGHT) / 2, frame.height - 6, chart.x, "axis", "middle"))
     out.append(_text(2, 10, chart.y, "axis", "start"))
@@ -164,7 +175,9 @@ def _axes(chart: Chart, frame: _Frame) -> str:
 
 
 def _band(points: Sequence[Point], frame: _Frame) -> str:
-    upper = [f"{_px(frame.across(p.x))},{_px(frame.up(p.high if p.high is not None else p.y))}" for p in points]
+    upper = [
+        f"{_px(frame.across(p.x))},{_px(frame.up(p.high if p.high is not None else p.y))}" for p in points
+    ]
     lower = [f"{_px(frame.across(p.x))},{_px(frame.up(p.low if p.low is not None else p.y))}" for p in points]
     return f'<polygon class="band" points="{" ".join([*upper, *reversed(lower)])}"/>'
 

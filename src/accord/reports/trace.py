@@ -73,7 +73,10 @@ def _told(log: StageLog, record: Record) -> tuple[str, str]:
             return f"asks to {record.asks.value} {answers}", record.instrument.wording
         case Response():
             tokens = counted(len(record.tokens), "token")
-            return f"answer {record.index} of {record.policy}, {tokens}, ended by {record.finish}", record.text
+            return (
+                f"answer {record.index} of {record.policy}, {tokens}, ended by {record.finish}",
+                record.text,
+            )
         case Prompt():
             return f"slice {record.slice}" if record.slice else "the prompt", told_prompt(record)
         case _:

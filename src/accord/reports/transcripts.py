@@ -48,7 +48,9 @@ def transcripts_of(log: StageLog) -> Transcripts:
     """At most three prompts; none where the stage has no pair of held-out readings, and then why."""
     before, after = held_out_pair(log)
     if before is None or after is None:
-        return Transcripts(_ONE if before else "This stage has no held-out prompts, so there are no transcripts.")
+        return Transcripts(
+            _ONE if before else "This stage has no held-out prompts, so there are no transcripts."
+        )
     old, new = _seen(log, before), _seen(log, after)
     shared = sorted(old.first.keys() & new.first.keys())
     if not shared:
@@ -81,7 +83,12 @@ def _seen(log: StageLog, reading: Reading) -> _Seen:
         question = log.question(judgment.question)
         answers = [log.response(record) for record in question.responses] if question else []
         for answer in answers:
-            if question is not None and answer is not None and answer.index == 0 and answer.prompt not in first:
+            if (
+                question is not None
+                and answer is not None
+                and answer.index == 0
+                and answer.prompt not in first
+            ):
                 said = [(one, question) for one in log.judged.get(question.id, [])]
                 first[answer.prompt] = (answer, said)
     return _Seen(first, dict(zip(reading.items, reading.outcomes, strict=True)))

@@ -143,7 +143,9 @@ def _status(logs: Sequence[StageLog], states: Sequence[Status]) -> Status:
 def _headline(logs: Sequence[StageLog], results: Sequence[Result], status: Status) -> str:
     parts = [] if status.state == "finished" else [status.says]
     told = [
-        (log.stage.name, result) for log, result in zip(logs, results, strict=True) if result.verdict != "none"
+        (log.stage.name, result)
+        for log, result in zip(logs, results, strict=True)
+        if result.verdict != "none"
     ]
     for name, result in told:
         where = f"{name}: " if len(told) > 1 else ""
@@ -166,7 +168,9 @@ def _told_result(result: Result) -> str:
         return f"{levels} (not paired, so not compared)"
     span = f"95 % interval {scale.change_span(change.low, change.high)}; {counted(result.prompts, 'prompt')}"
     if result.verdict == "no change":
-        return f"{what}: no change that the interval can tell from zero ({scale.change(change.value)}, {span})"
+        return (
+            f"{what}: no change that the interval can tell from zero ({scale.change(change.value)}, {span})"
+        )
     return f"{levels} (change {scale.change(change.value)}, {span})"
 
 
@@ -210,7 +214,9 @@ def _warnings(stages: Sequence[StageReport]) -> list[str]:
             )
         if environment.torn:
             lines = counted(environment.torn, "line")
-            out.append(f"{stage.name}: {lines} left unfinished by a killed process; nothing committed was lost.")
+            out.append(
+                f"{stage.name}: {lines} left unfinished by a killed process; nothing committed was lost."
+            )
         if trained.refused:
             out.append(
                 f"{stage.name}: {counted(trained.refused, 'update')} had no finite loss or gradient, and changed "
@@ -218,7 +224,9 @@ def _warnings(stages: Sequence[StageReport]) -> list[str]:
             )
         missing = sum(point.y for curve in stage.curves if curve.key == "missing" for point in curve.points)
         if missing and math.isfinite(missing):
-            out.append(f"{stage.name}: some rows have no verdict; they are left out of scores, not counted as zero.")
+            out.append(
+                f"{stage.name}: some rows have no verdict; they are left out of scores, not counted as zero."
+            )
     return out
 
 
@@ -232,7 +240,9 @@ def _commands(run: str, stages: Sequence[StageReport]) -> list[tuple[str, str]]:
     walked = next((walk for stage in stages for walk in stage.trace if walk.place), None)
     if walked is not None:
         file, _, line = walked.place.rpartition(":")
-        out.append((f"grep -rn {walked.record} {here} --include='*.jsonl*'", "every line that names one record"))
+        out.append(
+            (f"grep -rn {walked.record} {here} --include='*.jsonl*'", "every line that names one record")
+        )
         out.append((f"sed -n {line}p {here}/{quote(file)}", "one record, as it was written"))
     pending = next((stage.status for stage in stages if stage.status.state == "paused"), None)
     if pending is not None:

@@ -19,6 +19,7 @@ from accord.testing.building import (
     a_row,
     a_window,
     an_event,
+    scored,
     walked,
 )
 from accord.testing.checks_feedback import check_ask, check_overseer
@@ -58,5 +59,6 @@ __all__ = [
     "check_world",
     "evaluate",
     "save_tiny",
+    "scored",
     "walked",
 ]

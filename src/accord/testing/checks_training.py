@@ -9,7 +9,7 @@ from typing import Literal, cast
 
 import numpy as np
 
-from accord.engines.scripted import evaluate
+from accord.engines.scripted import Evaluated, evaluate
 from accord.ports import Feedback, Memory, Method, Sampler, Shape, Source
 from accord.records import JSON, Episode, Prompt, canonical
 from accord.records.rows import Batch, Floats, Row, Window
@@ -29,7 +29,6 @@ def check_method(
     """
     shape = method.rows
     promised(method, "rows ask for one answer or more", shape.n >= 1, shape)
-    promised(method, "pushes_down is a truth value", isinstance(method.pushes_down, bool), method.pushes_down)
     for window in windows_for(shape, columns, method.needs().columns):
         batch, memory = _check_pure(method, window)
         _check_batch(method, window, batch)
@@ -65,7 +64,8 @@ def _window(
         for k, score in enumerate(scores):
             members = range(2 * k, 2 * k + 2) if shape.unit == "pair" else range(k, k + 1)
             episodes = tuple(
-                Episode.single(a_response(prompt, f"{g}.{m}", m, tuple(range(3, 4 + m)))) for m in members
+                Episode.single(a_response(prompt, f"{g}.{m}", m, (100 + 16 * g + m, *range(3, 3 + m))))
+                for m in members
             )
             value = float("nan") if score is None else score
             rows.append(Row(episodes, dict.fromkeys(columns, value), score is None, g))
@@ -117,10 +117,8 @@ def _check_batch(method: Method, window: Window, batch: Batch) -> None:
 
 def _check_missing(method: Method, window: Window, batch: Batch) -> None:
     """A missing row teaches nothing, whatever its columns hold."""
-    noise = {True: 1e6, False: None}
     rows = tuple(
-        replace(row, columns=dict.fromkeys(row.columns, cast(float, noise[True]))) if row.missing else row
-        for row in window.rows
+        replace(row, columns=dict.fromkeys(row.columns, 1e6)) if row.missing else row for row in window.rows
     )
     filled, _ = method.batch(replace(window, rows=rows), {}, _rng())
     same = _same(replace(filled, scalars={}), replace(batch, scalars={}))
@@ -136,7 +134,7 @@ def _check_loss(method: Method, batch: Batch, step: int, tensors: Literal["torch
     """Totals are row-local: they add over any split, with the gradient of the whole."""
     part, counts = batch.take(batch.steps[step]), batch.counts[step]
     scale = {name: batch.weights[name] / counts[name] for name in counts}
-    logp_T = _logp_of(part, batch)
+    logp_T = _logp_of(part)
     whole = evaluate(method.loss, part, logp_T, scale, tensors)
     finite = all(np.isfinite(total) for total in whole.totals.values())
     promised(method, "loss is finite on finite log-probabilities", finite, whole.totals)
@@ -145,40 +143,33 @@ def _check_loss(method: Method, batch: Batch, step: int, tensors: Literal["torch
         promised(method, "pushes_down is False: no answer token loses probability", up, whole.pressure_T)
     rows = sorted({int(r) for r in part.row_S})
     for split in ([[r] for r in rows], [rows[::-1]], [rows[::2], rows[1::2]]):
-        _check_split(method, part, [rows for rows in split if rows], scale, whole.totals, tensors)
+        parts = [part.take(rows) for rows in split if rows]
+        found = [evaluate(method.loss, micro, _logp_of(micro), scale, tensors) for micro in parts]
+        _check_split(method, [part, *parts], [whole, *found])
 
 
-def _check_split(  # size: what a split is compared with, and how
-    method: Method,
-    part: Batch,
-    split: list[list[int]],
-    scale: Mapping[str, float],
-    wanted: Mapping[str, float],
-    tensors: Literal["torch", "numpy"],
-) -> None:
-    totals = dict.fromkeys(wanted, 0.0)
-    pressure: dict[tuple[int, ...], Floats] = {}
-    for rows in split:
-        micro = part.take(rows)
-        found = evaluate(method.loss, micro, _logp_of(micro, part), scale, tensors)
-        totals = {name: total + found.totals[name] for name, total in totals.items()}
-        cuts = np.cumsum(micro.lengths_S())[:-1]
-        for s, pushed in zip(micro.sequences, np.split(found.pressure_T, cuts), strict=True):
-            pressure[s.tokens] = pushed
-    for name, total in wanted.items():
-        near = abs(totals[name] - total) <= 1e-6 * max(1.0, abs(total))
-        promise = "loss is row-local: totals add, however the rows of a step are split"
-        promised(method, promise, near, f"{name}: {totals[name]} in {len(split)} parts, {total} at once")
-    whole = evaluate(method.loss, part, _logp_of(part, part), scale, tensors)
-    cuts = np.cumsum(part.lengths_S())[:-1]
-    for s, pushed in zip(part.sequences, np.split(whole.pressure_T, cuts), strict=True):
-        near = bool(np.allclose(pressure[s.tokens], pushed, rtol=1e-5, atol=1e-7))
-        promised(method, "loss is row-local: so is its gradient", near, pushed)
+def _check_split(method: Method, batches: Sequence[Batch], found: Sequence[Evaluated]) -> None:
+    """The first is the whole, the others its parts."""
+    whole, parts = found[0], found[1:]
+    promise = "loss is row-local: totals add, however the rows of a step are split"
+    for name, wanted in whole.totals.items():
+        total = sum(part.totals[name] for part in parts)
+        near = abs(total - wanted) <= 1e-6 * max(1.0, abs(wanted))
+        promised(method, promise, near, f"{name}: {total} in {len(parts)} parts, {wanted} at once")
+    pressure = _by_sequence(batches[0], whole)
+    for batch, part in zip(batches[1:], parts, strict=True):
+        for tokens, pushed in _by_sequence(batch, part).items():
+            near = bool(np.allclose(pressure[tokens], pushed, rtol=1e-5, atol=1e-7))
+            promised(method, "loss is row-local: so is its gradient", near, pushed)
 
 
-def _logp_of(part: Batch, whole: Batch) -> Floats:
+def _by_sequence(batch: Batch, found: Evaluated) -> dict[tuple[int, ...], Floats]:
+    pieces = np.split(found.pressure_T, np.cumsum(batch.lengths_S())[:-1])
+    return {s.tokens: piece for s, piece in zip(batch.sequences, pieces, strict=True)}
+
+
+def _logp_of(part: Batch) -> Floats:
     """Log-probabilities by the sequence and the place, so that a part has those of the whole."""
-    del whole
     values = [
         -0.1 * (1 + (7 * sum(s.tokens) + 3 * t) % 13) for s in part.sequences for t in range(sum(s.answer))
     ]

@@ -143,7 +143,7 @@ def _check_accepted(rule: Rule, history: History, decision: Decision) -> None:
 
 
 def histories(measured: str = "measure") -> list[History]:
-    """Runs that are well and runs that are not: updates refused, a fault, missing rows, a measure that moved."""
+    """Runs that are well, and runs with updates refused, a fault, rows missing, a measure that moved."""
     well = [an_event(step) for step in (1, 2, 3)]
     window = an_event(3, "window", rows=8.0, missing=1.0)
     lost = an_event(4, "window", rows=8.0, missing=7.0)

@@ -91,16 +91,10 @@ class Forward:
         for i, s in enumerate(sequences):
             tokens[i, : len(s.tokens)] = torch.tensor(s.tokens)
         # The logits that chose token p stand at p − 1; a token with nothing before it cannot be scored.
-        at: list[tuple[int, int]] = []
-        allowed: dict[int, tuple[int, ...]] = {}
-        for i, s in enumerate(sequences):
-            for p, chosen in enumerate(s.answer):
-                if chosen:
-                    if p == 0:
-                        raise ValueError("an answer needs at least one prompt token before it")
-                    if s.allowed is not None:
-                        allowed[len(at)] = s.allowed
-                    at.append((i, p))
+        at = [(i, p) for i, s in enumerate(sequences) for p, chosen in enumerate(s.answer) if chosen]
+        if any(p == 0 for _, p in at):
+            raise ValueError("an answer needs at least one prompt token before it")
+        allowed = {t: a for t, (i, _) in enumerate(at) if (a := sequences[i].allowed) is not None}
         place = torch.tensor(at, dtype=torch.long).reshape(-1, 2)
         heat = torch.tensor([s.temperature for s in sequences], dtype=torch.float32)
         return _Places(

@@ -114,5 +114,6 @@ class ScriptedLearner:
                 slope[token] += 1
                 context = sequence.tokens[:at]
                 before = gradient.get(context, np.zeros(len(slope)))
-                gradient[context] = before + next(weights) * slope / sequence.temperature
+                with np.errstate(invalid="ignore"):  # a loss that is not finite is refused, not warned of
+                    gradient[context] = before + next(weights) * slope / sequence.temperature
         return gradient

@@ -1,0 +1,224 @@
+"""Every part of the catalogue keeps the promises of its port."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from accord.catalog import CATALOG, build
+from accord.ports import Indicator, Learner, Overseer, Sampler, Shape
+from accord.progress import Silent
+from accord.records import Prompt
+from accord.records.rows import Columns, Group
+from accord.sources import Surroundings
+from accord.stores.memory import MemoryStore
+from accord.stores.sql import SqlStore
+from accord.testing import (
+    PlainLikelihood,
+    Scripted,
+    ScriptedIndicator,
+    ScriptedOverseer,
+    ScriptedWorld,
+    a_group,
+    a_response,
+    check_ask,
+    check_indicator,
+    check_learner,
+    check_method,
+    check_overseer,
+    check_rule,
+    check_sampler,
+    check_source,
+    check_store,
+    check_world,
+    save_tiny,
+    scored,
+)
+from accord.worker import Worker
+
+METHODS: dict[str, list[dict[str, Any]]] = {
+    "best_of_n": [{}, {"n": 2, "epochs": 3, "rows_per_step": 2}, {"threshold": 0.5}, {"threshold": 99.0}],
+    "sft": [{}, {"epochs": 2, "rows_per_step": 1}],
+}
+ASKS: dict[str, list[dict[str, Any]]] = {
+    "each": [
+        {"column": "score", "collapse": "distribution"},
+        {"column": "score", "collapse": "majority"},
+        {"column": "cost:harm", "collapse": "quantile", "q": 0.5},
+    ],
+    "pairs": [{"column": "p", "collapse": "distribution"}, {"column": "p", "collapse": "majority"}],
+}
+RULES: dict[str, dict[str, Any]] = {
+    "fault": {},
+    "fell": {"indicator": "measure", "by": 0.5},
+    "grew": {"indicator": "measure", "times": 2.0},
+    "missing": {},
+    "non_finite": {},
+    "rose": {"indicator": "measure", "by": 0.1},
+    "unread": {"indicator": "measure"},
+}
+INDICATORS = ("base_rank", "diversity", "reverse_kl")
+ENGINES = ("local", "scripted")
+SOURCES = ("offline", "rollouts")
+STORES: dict[str, Callable[[Path], Any]] = {
+    "memory": lambda folder: MemoryStore(),
+    "sql": lambda folder: SqlStore(f"sqlite:///{folder}/{len(list(folder.iterdir()))}.db"),
+}
+OVERSEERS = ("program",)
+TALK = (Prompt.of("Why?"), Prompt.of("Tell me a long story of three sentences."), Prompt.of("é\u2028?"))
+GRADER = "def grade(prompts, answers, finished):\n    return [float(len(a)) for a in answers]\n"
+
+
+def each(table: dict[str, list[dict[str, Any]]]) -> list[Any]:
+    return [pytest.param(n, s, id=f"{n}-{i}") for n, made in table.items() for i, s in enumerate(made)]
+
+
+def test_nothing_in_the_catalogue_is_left_out() -> None:
+    covered = {
+        "asks": ASKS.keys(),
+        "engines": set(ENGINES),
+        "indicators": set(INDICATORS),
+        "methods": METHODS.keys(),
+        "overseers": set(OVERSEERS),
+        "rules": RULES.keys(),
+        "sources": set(SOURCES),
+        "stores": STORES.keys(),
+    }
+    assert covered == {group: names.keys() for group, names in CATALOG.items()}
+
+
+@pytest.mark.parametrize(("name", "settings"), each(METHODS))
+def test_methods(name: str, settings: dict[str, Any]) -> None:
+    check_method(build("methods", {"name": name, **settings}))
+
+
+def test_the_method_without_torch() -> None:
+    check_method(PlainLikelihood(), tensors="numpy")
+    check_method(PlainLikelihood(), tensors="torch")
+
+
+@pytest.mark.parametrize(("name", "settings"), each(ASKS))
+def test_asks(name: str, settings: dict[str, Any]) -> None:
+    groups = [a_group("Why?", "yes", "no", "maybe", "so"), a_group("How?", "thus", "never")]
+    check_ask(build("asks", {"name": name, **settings}), groups)
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_rules(name: str) -> None:
+    check_rule(build("rules", {"name": name, **RULES[name]}))
+
+
+def test_overseers(tmp_path: Path) -> None:
+    (tmp_path / "grader.py").write_text(GRADER)
+    program = build("overseers", {"name": "program", "fn": f"{tmp_path}/grader.py:grade"})
+    groups = [a_group("Why?", "yes", "no"), a_group("How?", "so it is", "no")]
+    check_overseer(program, groups, order_free=True)
+    check_overseer(ScriptedOverseer(grades={"yes": 1, "no": 0, "so it is": 1}), groups, order_free=True)
+
+
+def speaker(spread: float, lr: float = 0.5) -> Scripted:
+    words = ("a", "b", "c", "d", "e", "f")
+    return Scripted(words=words, shortest=1, longest=6, spread=spread, lr=lr, tensors="numpy")
+
+
+@pytest.mark.parametrize("name", INDICATORS)
+def test_indicators(name: str) -> None:
+    policy, base = (speaker(s).sampler("scripted", Silent()) for s in (1.5, 0.3))
+    prompts = [Prompt.of(f"probe {i}") for i in range(6)]
+    check_indicator(build("indicators", {"name": name}), policy, base, prompts)
+
+
+def test_the_scripted_indicator() -> None:
+    base = speaker(0.3).sampler("scripted", Silent())
+    check_indicator(ScriptedIndicator(values=(0.5,)), base, base, [Prompt.of("a"), Prompt.of("b")])
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save_tiny(tmp_path_factory.mktemp("tiny"))
+
+
+def local(adapter: str = "lora", lr: float = 1e-3) -> Any:
+    return build(
+        "engines", {"name": "local", "adapter": adapter, "lr": lr, "decode": "float32", "device": "cpu"}
+    )
+
+
+def test_the_scripted_sampler() -> None:
+    check_sampler(speaker(1.0).sampler("scripted", Silent()), TALK, tolerance=1e-12)
+
+
+def test_the_local_sampler(tiny: Path) -> None:
+    check_sampler(local().sampler(str(tiny), Silent()), TALK)
+
+
+@pytest.mark.parametrize("tensors", ["numpy", "torch"])
+def test_the_scripted_learner(tensors: Any, tmp_path: Path) -> None:
+    engine = speaker(1.0).model_copy(update={"tensors": tensors})
+
+    def fresh() -> Learner:
+        return engine.learner("scripted", "run/stage", 0, Silent())
+
+    check_learner(fresh, TALK, tmp_path, other=lambda: engine.sampler("scripted", Silent()))
+
+
+@pytest.mark.parametrize("adapter", ["lora", "full"])
+def test_the_local_learner(adapter: str, tiny: Path, tmp_path: Path) -> None:
+    engine = local(adapter)
+
+    def fresh() -> Learner:
+        return engine.learner(str(tiny), "run/stage", 0, Silent())
+
+    check_learner(fresh, TALK, tmp_path, other=lambda: engine.sampler(str(tiny), Silent()))
+
+
+@pytest.mark.parametrize("name", STORES)
+def test_stores(name: str, tmp_path: Path) -> None:
+    opened: list[Any] = []
+
+    def fresh() -> Any:
+        opened.append(STORES[name](tmp_path))
+        return opened[-1]
+
+    try:
+        check_store(fresh)
+    finally:
+        for store in opened:
+            getattr(store, "close", lambda: None)()
+
+
+def graded(groups: Sequence[Group]) -> Columns:
+    return scored(groups, {"a": 1.0, "b": 0.0, "a a": 2.0, "c": 1.0, "d d": 0.5})
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_sources(name: str, tmp_path: Path) -> None:
+    data = tmp_path / "data.jsonl"
+    rows = [{"prompt": f"question {i}", "completion": "a b"} for i in range(7)]
+    data.write_text("\n".join(json.dumps(row) for row in rows))
+    key = "data" if name == "offline" else "prompts"
+    part: Any = build("sources", {"name": name, key: str(data), "per_window": 3})
+    shape = Shape("answer", 1, "data") if name == "offline" else Shape("answer", 2, "policy")
+    policy = speaker(1.0).sampler("scripted", Silent())
+    with Worker() as worker:
+        around = Surroundings("run/stage", 5, shape, worker)
+        check_source(lambda: part.open(around), policy, graded, shape=shape)
+        check_source(lambda: part.open(around), policy, lambda groups: None, shape=shape)
+
+
+def test_the_scripted_world() -> None:
+    lines, wanted = ("Say a.", "Say b.", "And c?"), ("a", "b", "c")
+    check_world(lambda: ScriptedWorld(lines, wanted), lambda prompt: a_response(prompt, "b"))
+
+
+def test_fakes_are_the_parts_they_stand_for() -> None:
+    """Structural: what pyright would say, said at run time of the names a port lists."""
+    base: Sampler = speaker(0.3).sampler("scripted", Silent())
+    indicator: Indicator = ScriptedIndicator(values=(0.5,))
+    overseer: Overseer = ScriptedOverseer(grades={})
+    assert base.can >= indicator.wants
+    assert overseer.answers
