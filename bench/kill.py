@@ -17,7 +17,6 @@ import json
 import random
 import shutil
 import sys
-import tempfile
 import time
 from collections import Counter
 from dataclasses import asdict, dataclass, field
@@ -28,7 +27,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
 from e2e.processes import Blade, accord, start
 from e2e.sameness import differences, stages
-from e2e.tiny_runs import GRADED, graded, judged, tiny_plan, write_files, write_plan
+from e2e.tiny_runs import GRADED, folder_in_memory, graded, judged, tiny_plan, write_files, write_plan
 
 RUN = "tiny"  # every run bears this name: it is part of what records are
 
@@ -59,21 +58,19 @@ def main(argv: list[str] | None = None) -> int:
     words.add_argument("--runs", type=int, default=20, metavar="N")
     words.add_argument("--seed", type=int, default=0)
     words.add_argument("--json", action="store_true", help="one JSON document instead of the table")
-    words.add_argument("--keep", type=Path, metavar="DIR", help="leave the runs here")
+    words.add_argument("--keep", type=Path, metavar="DIR", help="copy runs that differ here")
     given = words.parse_args(argv)
-    place = given.keep or Path(tempfile.mkdtemp(prefix="accord-kill-"))
-    try:
-        began = time.monotonic()
+    began = time.monotonic()
+    with folder_in_memory() as place:
         whole = uninterrupted(write_files(place))
         found: list[Killed] = []
         for number in range(given.runs):
             found.append(one(place, f"{number:02d}", whole, random.Random(f"{given.seed}/{number}")))
             if not given.json:
                 print(row(number, found[-1]), flush=True)
-        tell(found, whole, time.monotonic() - began, given.json)
-    finally:
-        if not given.keep:
-            shutil.rmtree(place, ignore_errors=True)
+            if given.keep and found[-1].differences:
+                shutil.copytree(place, given.keep / str(number), dirs_exist_ok=True)
+    tell(found, whole, time.monotonic() - began, given.json)
     return int(any(killed.differences for killed in found))
 
 
@@ -82,6 +79,7 @@ def uninterrupted(place: Path) -> Whole:
     write_plan(place / "plan.toml", tiny_plan())
     own = place / "whole"
     own.mkdir()
+    accord("--version", at=place)  # the server of processes is not part of how long a run takes
     began = time.monotonic()
     ended = accord(*_first(own), at=place, env=_noting(own), blade=Blade(own / "changes"))
     seconds = time.monotonic() - began
@@ -97,11 +95,11 @@ def uninterrupted(place: Path) -> Whole:
 def one(place: Path, name: str, whole: Whole, draw: random.Random) -> Killed:
     """A run with one to three kills, resumed to its end."""
     own = place / name
-    own.mkdir()
     killed = Killed()
     recorded: Counter[tuple[str, str]] = Counter()
     for _ in range(draw.choice((1, 1, 2, 3))):
-        moment = _kill(own, whole, draw)
+        while (moment := _kill(own, whole, draw)) is None and not killed.kills:
+            shutil.rmtree(own)  # it had ended before it could be killed: once more
         if moment is None:
             break
         killed.kills.append(moment)
@@ -122,6 +120,7 @@ def one(place: Path, name: str, whole: Whole, draw: random.Random) -> Killed:
 
 def _kill(own: Path, whole: Whole, draw: random.Random) -> str | None:
     """Begin or go on, and kill; says when, or None where the run had ended before."""
+    own.mkdir(exist_ok=True)
     words = _next(own)
     if draw.random() < 0.5:
         blade = Blade(own / "changes", draw.randint(1, whole.changes), draw.random() < 0.5)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import shutil
 import signal
 import sys
 import tempfile
@@ -100,7 +101,9 @@ class Running:
         if self.process.exitcode is None:
             self.kill()
             raise AssertionError(f"accord {' '.join(self.words)} did not end in {patience} s\n{self._said()}")
-        return self._said()
+        said = self._said()
+        shutil.rmtree(self._out.parent)
+        return said
 
     def _said(self) -> Ended:
         out, err = (

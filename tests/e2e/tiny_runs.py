@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import json
+import shutil
+import tempfile
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
 
-__all__ = ["GRADED", "graded", "judged", "tiny_plan", "write_files", "write_plan"]
+__all__ = ["GRADED", "WAITS", "asking", "folder_in_memory", "graded", "judged", "tiny_plan", "write_files", "write_plan"]
 
-GRADED = "TINY_RUNS_GRADED"  # the environment variable that names the file in which gradings are noted
+# Environment variables: the file in which gradings are noted; one without which grading waits.
+GRADED, WAITS = "TINY_RUNS_GRADED", "TINY_RUNS_WAITS"
 
 _REWARD = f'''
-import json, os
+import json, os, time
 
 def small_letters(prompts, answers):
     """The share of small letters. Notes every answer before it grades it, one line each, in one write."""
+    while (gate := os.environ.get("{WAITS}")) and not os.path.exists(gate):
+        time.sleep(0.01)
     if name := os.environ.get("{GRADED}"):
         lines = "".join(json.dumps([p, a]) + "\\n" for p, a in zip(prompts, answers))
         file = os.open(name, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
@@ -24,9 +30,9 @@ def small_letters(prompts, answers):
         os.close(file)
     return [sum(c.islower() for c in a) / max(1, len(a)) for a in answers]
 
-def one_sign(prompts, answers):
-    """Pays for one fixed first sign and nothing else: a policy that is paid so collapses."""
-    return [float(a[:1].lower() == "e") for a in answers]
+def one_answer(prompts, answers):
+    """Pays for one fixed answer, "e", and for nearness to it: a policy that is paid so collapses."""
+    return [1 / (1 + abs(ord(a[0]) - ord("e"))) + (a == "e") if a else 0.0 for a in answers]
 
 def indifferent(prompts, answers):
     return [0.5 for _ in answers]
@@ -47,6 +53,20 @@ _PROMPTS = (
 )
 
 
+@contextmanager
+def folder_in_memory() -> Iterator[Path]:
+    """A folder that is gone afterwards. In memory where that can be: syncing a disk takes most of a tiny run.
+
+    A killed process loses nothing there that it would not lose on a disk.
+    """
+    memory = Path("/dev/shm")
+    place = Path(tempfile.mkdtemp(prefix="accord-tiny-", dir=memory if memory.is_dir() else None))
+    try:
+        yield place
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
+
+
 def write_files(folder: Path) -> Path:
     """A tiny model, prompts, completions and rewards in ``folder``: all that ``tiny_plan`` names."""
     from accord.engines.local.tiny import save_tiny
@@ -54,6 +74,7 @@ def write_files(folder: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     save_tiny(folder / "tiny", seed=0, layers=1, width=16)
     (folder / "reward.py").write_text(_REWARD, encoding="utf-8")
+    shutil.copy(Path(__file__).with_name("own_parts.py"), folder / "strangers.py")
     asked = [{"prompt": text} for text in _PROMPTS]
     said = [{"prompt": text, "completion": f"{text[:4].lower()} ok"} for text in _PROMPTS]
     for name, rows in (("ask", asked[:8]), ("held_out", asked[8:]), ("say", said)):
@@ -71,14 +92,7 @@ def tiny_plan(only: bool = False, **changed: Any) -> dict[str, Any]:
         "name": "amplify",
         "windows": 2,
         "source": {"name": "rollouts", "prompts": "ask.jsonl", "per_window": 4, "max_tokens": 10},
-        "ask": [
-            {
-                "name": "each",
-                "column": "score",
-                "collapse": "distribution",
-                "overseer": {"name": "program", "fn": "reward.py:small_letters"},
-            }
-        ],
+        "ask": asking("small_letters"),
         "method": {"name": "best_of_n", "n": 3, "rows_per_step": 2},
         "learner": {"name": "local", "lr": 0.01, "rank": 2, "decode": "float32"},
         "guard": {"probes": 3, "answers": 3, "max_tokens": 8},
@@ -103,6 +117,12 @@ def tiny_plan(only: bool = False, **changed: Any) -> dict[str, Any]:
     }
     stages = [first | changed] if only else [first | changed, second]
     return {"name": "tiny", "purpose": "explore", "seed": 7, "model": "tiny", "stage": stages}
+
+
+def asking(fn: str) -> list[dict[str, Any]]:
+    """The first stage's ask, with another reward."""
+    overseer = {"name": "program", "fn": f"reward.py:{fn}"}
+    return [{"name": "each", "column": "score", "collapse": "distribution", "overseer": overseer}]
 
 
 def write_plan(file: Path, plan: Mapping[str, Any]) -> Path:

@@ -6,13 +6,13 @@ from typing import NamedTuple
 
 from accord.reports import svg
 from accord.reports.document import Binding, Curve, Figure, Measured, Point, Result
-from accord.reports.words import Scale, counted, number, percent
+from accord.reports.words import Scale, counted, interval, number, percent
 
 __all__ = ["Drawn", "draw_change", "draw_curve", "draw_levels", "draw_measured"]
 
 
 class Drawn(NamedTuple):
-    """A chart, what it shows, and its table; cells named in ``ids`` are record ids."""
+    """A chart, what it shows, and its table; with ``ids`` the last cell of a row is a record id."""
 
     title: str
     svg: str
@@ -41,7 +41,7 @@ def draw_curve(curve: Curve) -> Drawn:
 
 
 def draw_measured(measured: Measured) -> Drawn | None:
-    """The change of an indicator from the base, which is what rules look at. None where no change is known."""
+    """The change of an indicator from the base, which is what rules look at; None where it is unknown."""
     scale = Scale(measured.share)
     seen = [one for one in measured.readings if one.change is not None]
     if not seen:
@@ -55,9 +55,10 @@ def draw_measured(measured: Measured) -> Drawn | None:
     guides = [svg.Guide(f"base: {scale.level(base)}", "base", ((points[0].x, 0.0),))]
     guides += [_limit(binding) for binding in measured.bindings if binding.at]
     last = seen[-1]
+    span = scale.change_span(last.change_low, last.change_high)
     label = (
-        f"{measured.title}, change from the base by update: at update {last.step} {scale.change(last.change)}, "
-        f"95 % interval {scale.change_span(last.change_low, last.change_high)}"
+        f"{measured.title}, change from the base by update: "
+        f"{scale.change(last.change)} at update {last.step}, 95 % interval {span}"
     )
     unit = "points" if measured.share else measured.unit
     chart = svg.Chart(label, "update", f"change, {unit}", points, scale.bare, tuple(guides), zero=True)
@@ -93,13 +94,11 @@ def draw_levels(result: Result) -> Drawn | None:
     bounds = [b for _, one in both for b in (one.value, one.low, one.high) if b is not None]
     top = max([*bounds, 1e-9])
     span = (0.0, min(1.0, top * 1.1)) if result.share else (min([*bounds, 0.0]), top * 1.05)
-    said = "; ".join(
-        f"{name} {scale.level(one.value)} ({scale.span(one.low, one.high)})" for name, one in both
-    )
+    said = "; ".join(f"{name} {interval(one.value, one.low, one.high, scale)}" for name, one in both)
     label = f"{result.label}: {said}"
     picture = svg.dots(label, whiskers, percent if result.share else number, span, zero=False)
     rows = tuple((name, *_cells(one, scale), one.record) for name, one in both)
-    note = f"{result.label}, mean over {counted(result.prompts, 'prompt')}"
+    note = f"{result.label}, averaged over {counted(result.prompts, 'prompt')}"
     return Drawn("Before and after", picture, note, ("", "level", "95 % interval", "record"), rows, True)
 
 
@@ -110,11 +109,12 @@ def draw_change(result: Result) -> Drawn | None:
         return None
     reach = max(abs(change.low), abs(change.high), abs(change.value), 1e-3) * 1.15
     low, high = min(0.0, -reach if change.low < 0 else -reach / 8), reach if change.high > 0 else reach / 8
-    label = f"paired change {scale.change(change.value)}, 95 % interval {scale.change_span(change.low, change.high)}"
+    span = scale.change_span(change.low, change.high)
+    label = f"paired change {scale.change(change.value)}, 95 % interval {span}"
     one = svg.Whisker("change", change.value, change.low, change.high, "after")
     picture = svg.dots(label, [one], scale.bare, (low, high), zero=True)
     head = ("", "points" if result.share else "change", "95 % interval", "record")
-    cells = (scale.bare(change.value), scale.change_span(change.low, change.high))
+    cells = (scale.bare(change.value), span)
     note = f"after less before, prompt by prompt{', in points' if result.share else ''}"
     return Drawn("Paired change", picture, note, head, (("change", *cells, change.record),), True)
 

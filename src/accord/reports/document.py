@@ -1,7 +1,7 @@
 """The report as data: what ``report.json`` holds and what the page is made from. Nothing here computes.
 
-Every figure names the record it comes from (``record``, a content id) and where that record stands (``place``,
-file and line inside the run's folder). None means "there is no such figure", never zero.
+Every figure names the record it comes from (``record``, a content id) and where that record stands
+(``place``, file and line inside the run's folder). None means "there is no such figure", never zero.
 """
 
 from __future__ import annotations
@@ -88,7 +88,10 @@ class Trained:
 
 @dataclass(frozen=True)
 class Result:
-    """The held-out figure before and after. ``beyond``: about what a change would have had to exceed."""
+    """The held-out figure before and after. ``beyond``: about what a change would have had to exceed.
+
+    ``seen``: how many of the prompts the stage also trained on; None where that cannot be told.
+    """
 
     verdict: Verdict
     says: str
@@ -102,11 +105,12 @@ class Result:
     change: Figure | None = None
     p: float | None = None
     beyond: float | None = None
+    seen: int | None = None
 
 
 @dataclass(frozen=True)
 class Point:
-    """A point of a curve; ``low`` and ``high`` are an interval, or the extremes of a bin. ``n``: values in it."""
+    """A point of a curve, or a bin of ``n`` values: their mean, their extremes as ``low`` and ``high``."""
 
     x: float
     y: float
@@ -168,7 +172,7 @@ class Binding:
 
 @dataclass(frozen=True)
 class Measured:
-    """One indicator over a stage. ``floor``: its reading before training, where the policy is its own base."""
+    """One indicator over a stage. ``floor``: its reading before training, if the policy is its own base."""
 
     name: str
     title: str

@@ -6,7 +6,8 @@ autoescape); only what this package draws itself is markup.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from accord import __version__
 from accord.reports.charts import Drawn, draw_change, draw_curve, draw_levels, draw_measured
@@ -26,6 +27,7 @@ class _Row(NamedTuple):
     """One indicator in the guard's table."""
 
     name: str
+    unit: str
     says: str
     base: str
     last: str
@@ -67,7 +69,9 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(ref=_ref, drawing=_drawing, clipped=_clipped, counted=counted, level=_level)
+    filters = cast("dict[str, Any]", environment.filters)  # pyright: ignore[reportUnknownMemberType]
+    filters |= {"ref": _ref, "drawing": _drawing, "clipped": _clipped, "counted": counted}
+    filters |= {"level": _level, "change": _change}
     return environment
 
 
@@ -98,6 +102,10 @@ def _clipped(text: str) -> str:
 
 def _level(value: float | None, share: bool) -> str:
     return Scale(share).level(value)
+
+
+def _change(value: float, share: bool) -> str:
+    return Scale(share).change(value)
 
 
 def _page(stage: StageReport) -> _StagePage:
@@ -145,24 +153,26 @@ def _facts(stage: StageReport) -> list[tuple[str, str]]:
     return [(label, text) for label, text in facts if text]
 
 
-def _told_cost(cost: object) -> str:
-    if not isinstance(cost, dict) or not cost:
-        return ""
+def _told_cost(cost: Mapping[str, float]) -> str:
     names = {
         "calls": "calls",
         "tokens_in": "tokens read",
         "tokens_out": "tokens written",
         "seconds": "seconds",
     }
-    return ", ".join(f"{number(value, 7)} {names.get(name, name)}" for name, value in cost.items())
+    return ", ".join(f"{_amount(value)} {names.get(name, name)}" for name, value in cost.items())
+
+
+def _amount(value: float) -> str:
+    return f"{value:,.0f}" if value == round(value) else number(value)
 
 
 def _told_p(p: float | None) -> str:
     if p is None:
         return ""
     return (
-        f"Sign-flip permutation test: p = {number(p, 2)}. So often would a mean as far from zero come about if the sign "
-        "of each prompt’s difference were a coin flip."
+        f"Sign-flip permutation test: p = {number(p, 2)}. So often would a mean as far from zero come "
+        "about if the sign of each prompt’s difference were a coin flip."
     )
 
 
@@ -192,8 +202,8 @@ def _spent(stage: StageReport) -> list[tuple[str, str, str]]:
         ),
         (
             "Price of the gain",
-            "–" if price is None else f"{number(price.value)} nats per point",
-            (f"{number(price.low)} to {number(price.high)}. " if price else "") + spent.price_says,
+            "–" if price is None else f"{number(price.value, 2)} nats/point",
+            (f"{number(price.low, 2)} to {number(price.high, 2)}. " if price else "") + spent.price_says,
         ),
     ]
 
@@ -202,12 +212,12 @@ def _row(measured: Measured) -> _Row:
     scale = Scale(measured.share)
     last, floor = measured.last, measured.floor
     base = next((one.base for one in reversed(measured.readings) if one.base is not None), None)
-    unit = "" if measured.share else f" {measured.unit}"
     return _Row(
         name=measured.title,
+        unit=measured.unit,
         says=measured.says,
         base="–" if base is None else f"{scale.level(base)}",
-        last=f"{scale.level(last.value)}{unit}" if last else "not read since training began",
+        last=scale.level(last.value) if last else "not read since training began",
         change=scale.change(last.change) if last and last.change is not None else "–",
         span=scale.change_span(last.change_low, last.change_high) if last else "",
         floor=(

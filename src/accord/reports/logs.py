@@ -154,7 +154,9 @@ def open_stage(run: Path, plan: Plan, stage: Stage, places: bool = True) -> Stag
         return StageLog(run, folder, plan, stage, None)
     view = read_log(folder)
     lines = scan(folder).lines if places else []
-    standing = {placed.line.id: str(Path(placed.place).relative_to(run)) for placed in lines}
+    standing: dict[str, str] = {}
+    for placed in lines:  # a prompt stands once for each time it was asked; the first is where it came in
+        standing.setdefault(placed.line.id, str(Path(placed.place).relative_to(run)))
     return StageLog(run, folder, plan, stage, view, standing)
 
 

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from accord.maths.intervals import sign_flip
-from accord.records import Graded, Judgment, Reading
+from accord.records import Episode, Graded, Judgment, Reading
 from accord.reports.document import Figure, Result, Verdict
 from accord.reports.logs import StageLog
-from accord.reports.words import Scale, counted, number
+from accord.reports.words import Scale, counted
 from accord.sources import seeded
 
-__all__ = ["Pair", "change_of", "held_out_pair", "result_of", "score_label"]
+__all__ = ["Pair", "approves", "change_of", "held_out_pair", "result_of"]
 
 
 class Pair(NamedTuple):
@@ -40,7 +41,8 @@ def result_of(log: StageLog) -> Result:
         return Result("none", f"There is no held-out figure: {why}.")
     share = before.unit == "share of answers"
     scale, name = Scale(share), before.name
-    label = score_label(log, log.judgments_under(before), name.removeprefix("held_out."))
+    approved = approves(log.judgments_under(before))
+    label = "share of answers approved" if approved else name.removeprefix("held_out.")
     answers = log.stage.held_out.n if log.stage.held_out else 0
     if after is None:
         says = (
@@ -63,6 +65,7 @@ def result_of(log: StageLog) -> Result:
         change=change,
         p=_p(before, after),
         beyond=_half(change),
+        seen=_seen(log, before),
     )
 
 
@@ -73,13 +76,11 @@ def change_of(log: StageLog, after: Reading) -> Figure | None:
     return Figure(after.change, after.change_low, after.change_high, after.id, log.place(after.id))
 
 
-def score_label(log: StageLog, judgments: list[Judgment], column: str) -> str:
-    """ "approved answers" where every grade is 0 or 1, else the name of the column."""
-    grades = [
-        grade for judgment in judgments if isinstance(judgment.verdict, Graded)
-        for grade in judgment.verdict.scores.values()
-    ]  # fmt: skip
-    return "answers approved" if grades and set(grades) <= {0.0, 1.0} else f"mean {column}"
+def approves(judgments: Sequence[Judgment]) -> bool:
+    """Whether every grade is 0 or 1, so that a mean of them is a share of answers approved."""
+    verdicts = [one.verdict for one in judgments if isinstance(one.verdict, Graded)]
+    grades = {grade for verdict in verdicts for grade in verdict.scores.values()}
+    return bool(grades) and grades <= {0.0, 1.0}
 
 
 def _said(before: Reading, after: Reading, change: Figure | None, scale: Scale) -> tuple[Verdict, str]:
@@ -97,7 +98,7 @@ def _said(before: Reading, after: Reading, change: Figure | None, scale: Scale) 
     prompts = counted(len(_differences(before, after)), "prompt")
     span = f"95 % interval {scale.change_span(low, high)}, paired over {prompts}"
     if low > 0:
-        return "improved", f"Improved by {scale.change(change.value)} ({span})."
+        return "improved", f"Improved by {scale.change(change.value).lstrip('+')} ({span})."
     if high < 0:
         return "worsened", f"Worsened by {scale.change(-change.value).lstrip('+')} ({span})."
     about = scale.change(_half(change)).lstrip("+")
@@ -110,6 +111,17 @@ def _said(before: Reading, after: Reading, change: Figure | None, scale: Scale) 
 
 def _figure(log: StageLog, reading: Reading) -> Figure:
     return Figure(reading.value, reading.low, reading.high, reading.id, log.place(reading.id))
+
+
+def _seen(log: StageLog, before: Reading) -> int | None:
+    """How many held-out prompts stand among those of the training windows."""
+    prompts = {question.prompt for question in map(log.question, _questions(log, before)) if question}
+    trained = {record.prompt for record in log.records.values() if isinstance(record, Episode)}
+    return len(prompts & trained) if prompts else None
+
+
+def _questions(log: StageLog, reading: Reading) -> list[str]:
+    return [judgment.question for judgment in log.judgments_under(reading)]
 
 
 def _half(change: Figure | None) -> float | None:
@@ -130,12 +142,3 @@ def _p(before: Reading, after: Reading) -> float | None:
     if before.instrument != after.instrument or not found:
         return None
     return sign_flip(np.array(found, dtype=np.float64), seeded(after.run, after.name, "sign_flip"))
-
-
-def told_p(p: float | None) -> str:
-    """A p-value in words.
-
-    >>> told_p(0.0001), told_p(0.25)
-    ('p = 0.0001', 'p = 0.25')
-    """
-    return "" if p is None else f"p = {number(p, 2)}"

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 from accord.records import StepEvent
 from accord.reports.document import Curve, Point
 from accord.reports.logs import StageLog
-from accord.reports.result import score_label
+from accord.reports.result import approves
 from accord.reports.words import counted
 
 __all__ = ["MOST", "curves_of", "gathered"]
@@ -26,8 +27,7 @@ class _Taken(NamedTuple):
 def curves_of(log: StageLog) -> tuple[Curve, ...]:
     """Score and accepted answers by window, loss terms and gradient norm by update; empty ones left out."""
     windows, updates = log.windows(), log.updates()
-    label = score_label(log, log.judgments, "score")
-    approved = label == "answers approved"
+    approved = approves(log.judgments)
     found = [
         _curve(
             "score",
@@ -58,9 +58,8 @@ def curves_of(log: StageLog) -> tuple[Curve, ...]:
     found.append(
         _curve("grad_norm", "Gradient norm", ("update", "norm", False), _over_updates(updates, "grad_norm"))
     )
-    return tuple(
-        curve for curve in found if (curve.points or curve.gaps) and not (curve.key == "missing" and _zero(curve))
-    )  # fmt: skip
+    drawn = [curve for curve in found if curve.points or curve.gaps]
+    return tuple(curve for curve in drawn if not (curve.key == "missing" and _zero(curve)))
 
 
 def gathered(taken: Sequence[tuple[float, float]], most: int = MOST) -> list[Point]:
@@ -74,7 +73,7 @@ def gathered(taken: Sequence[tuple[float, float]], most: int = MOST) -> list[Poi
     bins = max(1, most // 2)
     edges = [len(taken) * k // bins for k in range(bins + 1)]
     out: list[Point] = []
-    for start, end in zip(edges, edges[1:], strict=False):
+    for start, end in pairwise(edges):
         xs, ys = [x for x, _ in taken[start:end]], [y for _, y in taken[start:end]]
         out.append(Point(sum(xs) / len(xs), math.fsum(ys) / len(ys), min(ys), max(ys), len(ys)))
     return out
@@ -103,11 +102,11 @@ def _over_windows(
 ) -> list[_Taken]:
     """Windows are counted from 1, as people count them."""
     found = [(event, take(event.scalars)) for event in windows]
-    return [_Taken(event.window + 1, value, event.id) for event, value in found if value is not None]
+    return [_Taken(event.window + 1.0, value, event.id) for event, value in found if value is not None]
 
 
 def _over_updates(updates: Sequence[StepEvent], key: str) -> list[_Taken]:
-    return [_Taken(event.step, event.scalars[key], event.id) for event in updates if key in event.scalars]
+    return [_Taken(float(event.step), event.scalars[key], event.id) for event in updates if key in event.scalars]
 
 
 def _score(scalars: dict[str, float]) -> float:

@@ -1,4 +1,4 @@
-"""What a stage took: answers and judgments, pressure on probabilities, nats of KL, and the price of a gain."""
+"""What a stage took: answers and judgments, pressure, nats of KL, and the price of a gain."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from collections.abc import Mapping
 
 from accord.plan import PartTable
 from accord.records import Cost, Episode, Question, Response, account
-
 from accord.reports.document import Figure, Result, Spent, Trained
 from accord.reports.logs import StageLog
 from accord.reports.words import number
@@ -26,8 +25,7 @@ def trained_of(log: StageLog) -> Trained:
         method=_method(stage.method),
         source=told_part(stage.source),
         asked=tuple(
-            f"{told_part(ask.overseer)}, asked {ask.name} into column {ask.column}, several verdicts on one answer by "
-            f"{ask.collapse}"
+            f"{told_part(ask.overseer)}; asked: {ask.name}, into {ask.column}, joined by {ask.collapse}"
             for ask in stage.ask
         ),
         learner=told_part(stage.learner),
@@ -103,13 +101,13 @@ def _method(table: PartTable) -> str:
             n, threshold = settings.get("n", 8), settings.get("threshold")
             kept = "the best of them is" if threshold is None else f"those that score {threshold} or more are"
             return (
-                f"Best-of-n distillation: the model answers each prompt {n} times, {kept} made more likely, nothing is "
-                f"pushed down [{told_part(table)}]"
+                f"Best-of-n distillation: the model answers each prompt {n} times, {kept} made more likely, "
+                f"nothing is pushed down [{told_part(table)}]"
             )
         case "sft":
             return (
-                "Supervised fine-tuning: the answers of the data are made more likely, nothing is pushed down "
-                f"[{told_part(table)}]"
+                "Supervised fine-tuning: the answers of the data are made more likely, nothing is pushed "
+                f"down [{told_part(table)}]"
             )
         case _:
             return told_part(table)
@@ -124,7 +122,7 @@ def _start(log: StageLog) -> str:
 
 
 def _answers(log: StageLog) -> dict[str, int]:
-    """Answers by use: offered to the method (in an episode), held out, judged in a window that is not done."""
+    """Answers by use: offered to the method (in an episode), held out, or judged in an unfinished window."""
     records = list(log.records.values())
     trained = {response for one in records if isinstance(one, Episode) for response in one.responses}
     asked = {response for one in records if isinstance(one, Question) for response in one.responses}
@@ -168,5 +166,6 @@ def _price(log: StageLog, kl: Figure | None, result: Result) -> tuple[Figure | N
     corners = [nats / (100 * gain) for nats in (kl.low, kl.high) for gain in (change.low, change.high)]
     price = Figure(kl.value / (100 * change.value), min(corners), max(corners), kl.record, kl.place)
     return price, (
-        "The range joins the ends of both intervals. KL is read on the guard's probes, the gain on held-out prompts."
+        "The range joins the ends of both intervals. KL is read on the guard’s probes, the gain on held-out "
+        "prompts."
     )

@@ -1,6 +1,7 @@
-"""Charts as inline SVG, in pure Python: no script, no font, no colour of its own (the page's style has them).
+"""Charts as inline SVG, in pure Python: no script, no font, no colour of its own.
 
-Every chart carries its content as a sentence (``aria-label``); the page prints its numbers as a table beside it.
+The page's style has the colours. Every chart carries its content as a sentence (``aria-label``), and the page
+prints its numbers as a table beside it.
 """
 
 from __future__ import annotations
@@ -52,6 +53,13 @@ class Whisker(NamedTuple):
     kind: str = ""
 
 
+class _Label(NamedTuple):
+    """Where the name of a guide stands: on the left or right, over or under it."""
+
+    left: bool
+    under: bool
+
+
 class _Frame(NamedTuple):
     """Data to pixels."""
 
@@ -98,7 +106,15 @@ def lines(chart: Chart) -> str:
         assert one.low is not None
         assert one.high is not None
         parts.append(_stroke([(one.x, one.low), (one.x, one.high)], frame, "whisker"))
-    parts += [_guide(guide, frame) for guide in chart.guides]
+    for guide in chart.guides:
+        others = [other.points[-1][1] for other in chart.guides if other is not guide]
+        near = any(abs(frame.up(guide.points[-1][1]) - frame.up(other)) < 16 for other in others)
+        label = _Label(
+            left=near and guide.kind == "base",
+            # Out of the way of the curve, which ends on the right.
+            under=guide.kind == "base" and bool(chart.points) and chart.points[-1].y > guide.points[-1][1],
+        )
+        parts.append(_guide(guide, frame, label))
     if len(chart.points) > 1:
         parts.append(_stroke([(p.x, p.y) for p in chart.points], frame, "curve"))
     if len(chart.points) <= _DOTTED:
@@ -158,10 +174,11 @@ def _frame(chart: Chart) -> _Frame:
 
 def _axes(chart: Chart, frame: _Frame) -> str:
     out: list[str] = []
-    for mark in ticks(*frame.y):
+    marks = ticks(*frame.y)
+    for mark, said in zip(marks, _even([chart.told(mark) for mark in marks]), strict=True):
         y = _px(frame.up(mark))
         out.append(f'<line class="grid" x1="{_px(_LEFT)}" y1="{y}" x2="{_px(WIDTH - _RIGHT)}" y2="{y}"/>')
-        out.append(_text(_LEFT - 6, frame.up(mark) + 4, chart.told(mark), "tick", "end"))
+        out.append(_text(_LEFT - 6, frame.up(mark) + 4, said, "tick", "end"))
     for mark in ticks(*frame.x, whole=True):
         x = frame.across(mark)
         floor = frame.height - _BOTTOM
@@ -174,6 +191,19 @@ def _axes(chart: Chart, frame: _Frame) -> str:
     return "".join(out)
 
 
+def _even(texts: Sequence[str]) -> list[str]:
+    """Numbers of one axis with as many decimals each; a bare 0 stays."""
+    plain = [text.lstrip("+−") for text in texts]
+    if not all(text.replace(".", "", 1).isdigit() for text in plain):
+        return list(texts)
+    decimals = max((len(text.partition(".")[2]) for text in plain), default=0)
+    missing = [decimals - len(text.partition(".")[2]) for text in plain]
+    return [
+        text if lack == 0 or text == "0" else f"{text}{'' if '.' in text else '.'}{'0' * lack}"
+        for text, lack in zip(texts, missing, strict=True)
+    ]
+
+
 def _band(points: Sequence[Point], frame: _Frame) -> str:
     upper = [
         f"{_px(frame.across(p.x))},{_px(frame.up(p.high if p.high is not None else p.y))}" for p in points
@@ -182,20 +212,21 @@ def _band(points: Sequence[Point], frame: _Frame) -> str:
     return f'<polygon class="band" points="{" ".join([*upper, *reversed(lower)])}"/>'
 
 
-def _guide(guide: Guide, frame: _Frame) -> str:
-    left, right = frame.x
+def _guide(guide: Guide, frame: _Frame, label: _Label) -> str:
+    start, end = frame.x
     first, last = guide.points[0], guide.points[-1]
     reach = list(guide.points)
     if guide.kind == "base":  # the base is one level; a tolerance holds only where it is defined
-        reach = [(left, first[1]), *reach, (right, last[1])]
+        reach = [(start, first[1]), *reach, (end, last[1])]
     elif len(reach) == 1:
-        reach = [(left, first[1]), (right, first[1])]
+        reach = [(start, first[1]), (end, first[1])]
     drawn = _stroke(reach, frame, guide.kind)
     at = frame.up(last[1])
-    above = at - 5 if at - 5 > _TOP + 6 else at + 13
-    if guide.kind == "base":
-        return drawn + _text(_LEFT + 4, above, guide.label, "note", "start")
-    return drawn + _text(WIDTH - _RIGHT, above, guide.label, "note", "end")
+    under = label.under or at - 5 < _TOP + 6
+    y = at + 13 if under and at + 13 < frame.height - _BOTTOM else at - 5
+    if label.left:
+        return drawn + _text(_LEFT + 4, y, guide.label, "note", "start")
+    return drawn + _text(WIDTH - _RIGHT, y, guide.label, "note", "end")
 
 
 def _stroke(points: Sequence[tuple[float, float]], frame: _Frame, kind: str) -> str:

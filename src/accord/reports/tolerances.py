@@ -49,7 +49,7 @@ def told_rule(rule: Part) -> str:
     """What a shipped rule tolerates and what it does.
 
     >>> told_rule(Fell(indicator="diversity", by=0.5))
-    'pauses when diversity lies below the base by more than 50 % of the base’s level, with its whole 95 % interval'
+    'pauses when the whole interval of diversity lies below the base by more than 50 % of the base’s level'
     """
     match rule:
         case NonFinite(within=within):
@@ -61,18 +61,18 @@ def told_rule(rule: Part) -> str:
         case Fell(indicator=indicator, by=by, relative=relative, action=action):
             limit = f"{percent(by)} of the base’s level" if relative else number(by)
             return (
-                f"{_ACTS[action]} when {indicator} lies below the base by more than {limit}, with its whole 95 % "
-                "interval"
+                f"{_ACTS[action]} when the whole interval of {indicator} lies below the base by more than "
+                f"{limit}"
             )
         case Rose(indicator=indicator, by=by, action=action):
             return (
-                f"{_ACTS[action]} when {indicator} lies above the base by more than {number(by)}, with its whole 95 % "
-                "interval"
+                f"{_ACTS[action]} when the whole interval of {indicator} lies above the base by more than "
+                f"{number(by)}"
             )
         case Grew(indicator=indicator, times=times, least=least, action=action):
             return (
-                f"{_ACTS[action]} when {indicator} is over {number(times)} times its first value after training began, "
-                f"and at least {number(least)}"
+                f"{_ACTS[action]} when {indicator} is over {number(times)} times its first value in "
+                f"training, and at least {number(least)}"
             )
         case Unread(indicator=indicator):
             return f"pauses when {indicator} was measured at the start and is not any more"

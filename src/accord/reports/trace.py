@@ -12,6 +12,8 @@ from accord.reports.words import counted, number, percent
 
 __all__ = ["trace_of"]
 
+_ELSEWHERE = "not in what can be read of this stage: an earlier run recorded it, or its line is damaged"
+
 
 def trace_of(log: StageLog) -> tuple[Walked, ...]:
     """From the first held-out reading (else window, else reading) by first parents to a prompt."""
@@ -27,7 +29,7 @@ def _walk(log: StageLog, start: Record) -> Iterator[Walked]:
         kind, record = below
         found = log.records.get(record)
         if found is None:
-            yield Walked(kind, record, "", "not in this run’s log: it was recorded by an earlier run")
+            yield Walked(kind, record, "", _ELSEWHERE)
             return
         yield _described(log, found)
         here = found

@@ -1,4 +1,4 @@
-"""Three held-out prompts side by side, chosen by a rule that is printed, so that nothing is picked by hand."""
+"""Three held-out prompts side by side, chosen by a printed rule, so that nothing is picked by hand."""
 
 from __future__ import annotations
 
@@ -25,15 +25,17 @@ from accord.reports.words import number
 __all__ = ["told_prompt", "told_verdict", "transcripts_of"]
 
 _RULE = (
-    "Chosen by rule, not by hand: of the held-out prompts, the one whose mean score gained most, the median one, "
-    "and the one that gained least or lost most (ties: the smallest record id). Each is shown with its first "
-    "sampled answer (index 0) before and after, whatever that says."
+    "Chosen by rule, not by hand: of the held-out prompts, the one whose mean score gained most, the median "
+    "one, and the one that gained least or lost most (ties: the smallest record id). Each is shown with its "
+    "first sampled answer (index 0) before and after, whatever that says."
 )
 _UNPAIRED = (
-    "Chosen by rule, not by hand: no score from 0 to 1 by prompt is recorded, so these are the held-out prompts "
-    "with the three smallest record ids. Each is shown with its first sampled answer (index 0) before and after."
+    "Chosen by rule, not by hand: no score from 0 to 1 by prompt is recorded, so these are the held-out "
+    "prompts with the three smallest record ids. Each is shown with its first sampled answer (index 0) "
+    "before and after."
 )
 _ONE = "Transcripts stand side by side once the held-out prompts were answered both before and after."
+_NONE = "No held-out prompts were answered, so there are no transcripts."
 _LOST = "The answers behind the held-out figures do not stand in this run's log, so none can be shown."
 
 
@@ -48,19 +50,15 @@ def transcripts_of(log: StageLog) -> Transcripts:
     """At most three prompts; none where the stage has no pair of held-out readings, and then why."""
     before, after = held_out_pair(log)
     if before is None or after is None:
-        return Transcripts(
-            _ONE if before else "This stage has no held-out prompts, so there are no transcripts."
-        )
+        return Transcripts(_ONE if before else _NONE)
     old, new = _seen(log, before), _seen(log, after)
     shared = sorted(old.first.keys() & new.first.keys())
     if not shared:
         return Transcripts(_LOST)
     gains = {prompt: new.mean[prompt] - old.mean[prompt] for prompt in old.mean.keys() & new.mean.keys()}
     gains = {prompt: gain for prompt, gain in gains.items() if prompt in shared}
-    if not gains:
-        chosen = [(prompt, "smallest record id") for prompt in shared[:3]]
-    else:
-        chosen = _chosen(gains)
+    first = [(prompt, "smallest record id") for prompt in shared[:3]]
+    chosen = _chosen(gains) if gains else first
     shown = [_transcript(log, prompt, why, (old, new)) for prompt, why in chosen]
     return Transcripts(_RULE if gains else _UNPAIRED, tuple(shown))
 
@@ -77,20 +75,16 @@ def _chosen(gains: dict[str, float]) -> list[tuple[str, str]]:
 
 
 def _seen(log: StageLog, reading: Reading) -> _Seen:
-    """The answers that this reading's judgments are about; abstentions on them are found by their question."""
+    """The answers that this reading's judgments are about; abstentions are found by their question."""
     first: dict[str, tuple[Response, list[tuple[Judgment, Question]]]] = {}
     for judgment in log.judgments_under(reading):
         question = log.question(judgment.question)
         answers = [log.response(record) for record in question.responses] if question else []
         for answer in answers:
-            if (
-                question is not None
-                and answer is not None
-                and answer.index == 0
-                and answer.prompt not in first
-            ):
-                said = [(one, question) for one in log.judged.get(question.id, [])]
-                first[answer.prompt] = (answer, said)
+            if question is None or answer is None or answer.index != 0:
+                continue
+            said = [(one, question) for one in log.judged.get(question.id, [])]
+            first.setdefault(answer.prompt, (answer, said))
     return _Seen(first, dict(zip(reading.items, reading.outcomes, strict=True)))
 
 

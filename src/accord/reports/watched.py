@@ -1,4 +1,4 @@
-"""The guard's part of the report: indicators against the base, rules in force, what was decided and by whom."""
+"""The guard's part: indicators against the base, rules in force, what was decided and by whom."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ __all__ = ["guard_of"]
 _TITLES = {
     "reverse_kl": (
         "Reverse KL",
-        "how far the policy has moved from the base, in nats per answer, estimated on its own answers to the probes; "
-        "the base’s own is 0",
+        "how far the policy has moved from the base, estimated on its own answers to the probes; the base’s "
+        "own is 0",
     ),
     "base_rank": (
         "Base-rank shift",
-        "share of the policy’s tokens that are not among the base’s most probable ones; less the same share of "
+        "how many of the policy’s tokens are not among the base’s most probable ones, against the same of "
         "the base’s own answers",
     ),
     "diversity": (
@@ -119,4 +119,6 @@ def _said(log: StageLog) -> str:
         if any(one.action == action for one in stops)
     ]
     said = f"No page; {' and '.join(did) or 'no rule stopped the run'}, {counted(warnings, 'warning')}."
-    return said.replace("0 warnings", "no warning")
+    return (
+        f"{said.replace('0 warnings', 'no warning')} The smallest shift it would have seen was not measured."
+    )

@@ -1,4 +1,4 @@
-"""A run's folder → RunReport, and its one line for the terminal. Reads the folder; decides and writes nothing."""
+"""A run's folder → RunReport, and its one line for the terminal. Decides and writes nothing."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ from accord.reports.words import Scale, counted
 __all__ = ["STATEMENT", "gather", "headline"]
 
 STATEMENT = (
-    "These are operational definitions: they say where training pushed a model against its base and are no evidence, "
-    "for or against, about experience."
+    "These are operational definitions: they say where training pushed a model against its base and are no "
+    "evidence, for or against, about experience."
 )
 _GATE = (
     "a run of its own under purpose = \"model\", which the evidence gate admits",
@@ -34,7 +34,6 @@ _GATE = (
     "the covariance of unwanted traits with the reward, the pull of typicality, the agreement of raters",
     "where the proxy turns against the held-out judge, and whether asking alone reaches the target",
 )  # fmt: skip
-_MOST = 20  # problems of a log that are listed; the count says how many there are
 
 
 def gather(folder: Path) -> RunReport:
@@ -142,11 +141,8 @@ def _status(logs: Sequence[StageLog], states: Sequence[Status]) -> Status:
 
 def _headline(logs: Sequence[StageLog], results: Sequence[Result], status: Status) -> str:
     parts = [] if status.state == "finished" else [status.says]
-    told = [
-        (log.stage.name, result)
-        for log, result in zip(logs, results, strict=True)
-        if result.verdict != "none"
-    ]
+    both = zip(logs, results, strict=True)
+    told = [(log.stage.name, result) for log, result in both if result.verdict != "none"]
     for name, result in told:
         where = f"{name}: " if len(told) > 1 else ""
         parts.append(where + _told_result(result))
@@ -195,8 +191,8 @@ def _stamp(plan: Plan, logs: Sequence[StageLog]) -> str:
     if any(log.entry and log.entry.gated for log in logs):
         return "For a model to keep: the evidence gate was passed."
     return (
-        "For a model to keep, UNGATED: no evidence gate was passed. A run that pushes nothing down may start without "
-        "it; its result still has to pass before it is kept."
+        "For a model to keep, UNGATED: no evidence gate was passed. A run that pushes nothing down may start "
+        "without it; its result still has to pass before it is kept."
     )
 
 
@@ -214,14 +210,13 @@ def _warnings(stages: Sequence[StageReport]) -> list[str]:
             )
         if environment.torn:
             lines = counted(environment.torn, "line")
-            out.append(
-                f"{stage.name}: {lines} left unfinished by a killed process; nothing committed was lost."
-            )
+            out.append(f"{stage.name}: {lines} left unfinished by a killed process, none of them committed.")
         if trained.refused:
-            out.append(
-                f"{stage.name}: {counted(trained.refused, 'update')} had no finite loss or gradient, and changed "
-                "nothing."
-            )
+            refused = counted(trained.refused, "update")
+            out.append(f"{stage.name}: {refused} had no finite loss or gradient, and changed nothing.")
+        if stage.result.seen:
+            seen = counted(stage.result.seen, "held-out prompt")
+            out.append(f"{stage.name}: {seen} were also trained on, so the held-out figure is not one.")
         missing = sum(point.y for curve in stage.curves if curve.key == "missing" for point in curve.points)
         if missing and math.isfinite(missing):
             out.append(

@@ -78,7 +78,9 @@ def make_run(folder: Path, plan: str = "") -> Path:
 class Script:
     """One stage being written. Use it in a ``with`` block; leaving it without ``finish`` is an interrupted stage."""
 
-    def __init__(self, run: Path, stage: str = "amplify", writer: str = "0" * 32, start: float = 1.7e9) -> None:
+    def __init__(
+        self, run: Path, stage: str = "amplify", writer: str = "0" * 32, start: float = 1.7e9
+    ) -> None:
         self.folder = run / stage
         self.run, self.stage = f"{run.name}/{stage}", stage
         self.log = RunLog.open(self.folder, self.run, clock=FixedClock(start), writer=writer)
@@ -136,7 +138,9 @@ class Script:
         self.put(question, judgment)
         return judgment
 
-    def held_out(self, said: Mapping[str, Sequence[tuple[str, float]]], change: tuple[float, float] | None = None) -> None:
+    def held_out(
+        self, said: Mapping[str, Sequence[tuple[str, float]]], change: tuple[float, float] | None = None
+    ) -> None:
         """Answers to held-out prompts with their scores; ``change`` is the interval after training."""
         means: dict[str, float] = {}
         parents: list[str] = []
@@ -184,7 +188,9 @@ class Script:
                     change_low=kl - 0.1, change_high=kl + 0.1, unit="nats/answer", cost=Cost(calls=12, tokens_in=96))
         )  # fmt: skip
         if missing:
-            self.put(NotMeasured(run=self.run, name="diversity", step=self.step, reason=missing), name="diversity")
+            self.put(
+                NotMeasured(run=self.run, name="diversity", step=self.step, reason=missing), name="diversity"
+            )
         else:
             fall = diversity - 0.8
             self._read(
@@ -193,7 +199,9 @@ class Script:
             )  # fmt: skip
         self.audits += 1
 
-    def window(self, index: int, texts: Sequence[str] = ("Yes.", "Yes, and then again yes and"), **scalars: float) -> None:
+    def window(
+        self, index: int, texts: Sequence[str] = ("Yes.", "Yes, and then again yes and"), **scalars: float
+    ) -> None:
         """Answers to two prompts, judged: the first of each is approved, and learnt from."""
         parents: list[str] = []
         for k in range(2):
@@ -203,7 +211,14 @@ class Script:
             parents += [self.judge(one, float(i == 0)).id for i, one in enumerate(found)]
             self.put(*(Episode.single(one) for one in found))
         rows = 2.0 * len(texts)
-        seen = {"rows": rows, "missing": 0.0, "steps": 1.0, "score": 0.5, "accepted": 2.0, "unused": 1 - 2 / rows}
+        seen = {
+            "rows": rows,
+            "missing": 0.0,
+            "steps": 1.0,
+            "score": 0.5,
+            "accepted": 2.0,
+            "unused": 1 - 2 / rows,
+        }
         event = StepEvent(run=self.run, name="window", step=self.step, window=index, scalars=seen | scalars,
                           parents=tuple(parents))  # fmt: skip
         self.put(event, name=f"window/{index}")
@@ -242,21 +257,18 @@ class Script:
         self.put(reading, name=reading.name)
 
 
+# Gains of 1, .5, 0 and −.5: no two alike, so that no choice hangs on an id.
 BEFORE: Mapping[str, Sequence[tuple[str, float]]] = {
     "What is a lion?": [("A lion is a cat and a large one and", 0.0), ("A cat.", 1.0)],
     "Why is the sky blue?": [("Light and air and", 0.0), ("Because light and air and", 0.0)],
-    "How deep is the sea?": [("Very deep and", 0.0), ("Deep and", 0.0)],
     "Who wrote it?": [("She did.", 1.0), ("She and he and", 0.0)],
     "Is it so?": [("It is.", 1.0), ("Yes.", 1.0)],
-    "Where to?": [("There and", 0.0), ("Home and", 0.0)],
 }
 AFTER: Mapping[str, Sequence[tuple[str, float]]] = {
     "What is a lion?": [("A cat.", 1.0), ("A large cat.", 1.0)],
     "Why is the sky blue?": [("Air scatters light.", 1.0), ("Light.", 1.0)],
-    "How deep is the sea?": [("Deep.", 1.0), ("Very deep and", 0.0)],
-    "Who wrote it?": [("She.", 1.0), ("She.", 1.0)],
+    "Who wrote it?": [("She and", 0.0), ("She.", 1.0)],
     "Is it so?": [("It is and", 0.0), ("Yes.", 1.0)],
-    "Where to?": [("Home.", 1.0), ("There and", 0.0)],
 }
 
 
@@ -273,7 +285,7 @@ def finished(folder: Path) -> Path:
         script.accept(pause, "A. Person", "the probes are few")
         script.window(1, score=0.75)
         script.update(1, nll=2.0, pushed_down=0.2)
-        script.held_out(AFTER, change=(0.1, 0.7))
+        script.held_out(AFTER, change=(0.05, 0.6))
         script.audit(kl=0.8, diversity=0.75)
         script.decide("continue", "grew:reverse_kl", "reverse_kl grew from 0.3 to 0.8")
         script.finish()

@@ -67,6 +67,10 @@ class Scripted(Part):
                 raise ValueError(f"p[{text!r}] is not one probability for each of {self.words}: {p}")
         return self
 
+    def check(self, model: str) -> None:
+        """PlanError or Unreadable where ``model`` is neither "scripted" nor an exported table."""
+        self._open(model)
+
     def learner(self, model: str, run: str, seed: int, progress: Progress) -> Learner:
         """A learner that starts from ``model``. Nothing in it is drawn, so ``seed`` changes nothing."""
         del seed

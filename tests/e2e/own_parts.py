@@ -1,0 +1,56 @@
+"""Parts as a user would write them, one sick in each way the guard must notice. Tests copy this file."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from pydantic import PrivateAttr
+
+from accord.methods.best_of_n import BestOfN
+from accord.part import Part
+from accord.ports import Draw, Look, Sampler
+from accord.records import Cost, Reading
+
+
+class Thermometer(Part):
+    """An indicator that breaks at step ``breaks``, and reads 1 before and after."""
+
+    breaks: int
+
+    @property
+    def name(self) -> str:
+        return "thermometer"
+
+    @property
+    def tier(self) -> Literal["page", "warning", "report"]:
+        return "report"
+
+    @property
+    def wants(self) -> frozenset[str]:
+        return frozenset()
+
+    def cost(self, probes: int, answers: int, tokens: int) -> Cost:
+        return Cost()
+
+    async def read(self, look: Look, base: Sampler, draw: Draw) -> Reading:
+        if look.step == self.breaks:
+            raise ZeroDivisionError("the mercury is gone")
+        return Reading(
+            run=look.run, name=self.name, step=look.step, instrument="mercury", value=1, low=1, high=1, n=1
+        )
+
+
+class SometimesNan(BestOfN):
+    """Best of n whose loss is no number at the named updates of a process, unless TINY_RUNS_WELL is set."""
+
+    at: tuple[int, ...]
+    _calls: int = PrivateAttr(0)
+
+    def loss(self, out: Any, batch: Any) -> Mapping[str, Any]:
+        self._calls += 1
+        totals = super().loss(out, batch)
+        if self._calls not in self.at or "TINY_RUNS_WELL" in os.environ:
+            return totals
+        return {name: total * float("nan") for name, total in totals.items()}
