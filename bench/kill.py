@@ -176,8 +176,8 @@ def _standing(run: Path) -> str:
     if not begun:
         return "before the first stage"
     newest = max(begun, key=lambda stage: (run / stage / "writer.lock").stat().st_ctime)
-    saved = sorted(path.name for path in (run / newest / "checkpoints").glob("[0-9]*"))
-    return f"{newest} saved at {saved[-1].lstrip('0') or '0'}" if saved else f"{newest} unsaved"
+    saved = sorted(path.stem for path in (run / newest / "checkpoints").glob("[0-9]*"))
+    return f"{newest} saved at step {int(saved[-1])}" if saved else f"{newest} not yet saved"
 
 
 def _short(what: str, own: Path) -> str:

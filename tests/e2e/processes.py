@@ -91,7 +91,9 @@ class Running:
                 return seen()
             if time.monotonic() > latest:
                 self.kill()
-                raise AssertionError(f"accord {' '.join(self.words)}: not seen in {patience} s\n{self._said()}")
+                raise AssertionError(
+                    f"accord {' '.join(self.words)}: not seen in {patience} s\n{self._said()}"
+                )
             time.sleep(0.002)
         return True
 
@@ -139,7 +141,9 @@ def _server() -> ForkServerContext:
     before = {name: os.environ.get(name) for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS")}
     os.environ.update(dict.fromkeys(before, "1"))
     try:
-        context.Process(target=int).start()  # the server starts with the first process, and keeps its environment
+        context.Process(
+            target=int
+        ).start()  # the server starts with the first process, and keeps its environment
     finally:
         for name, value in before.items():
             if value is None:
@@ -155,6 +159,10 @@ def _serve(
     """In the process: become a shell's ``accord WORDS``."""
     os.chdir(at)
     os.environ.update(env)
+    if "OMP_NUM_THREADS" in env:  # read once per interpreter, and that was in the server
+        import torch
+
+        torch.set_num_threads(int(env["OMP_NUM_THREADS"]))
     for number, name in zip((1, 2), said, strict=True):
         file = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
         os.dup2(file, number)

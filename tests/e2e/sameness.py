@@ -26,7 +26,9 @@ def differences(one: Path, other: Path) -> list[str]:
     for stage in stages(one):
         found += [f"{stage}: {line}" for line in _models(one / stage / "model", other / stage / "model")]
         found += [f"{stage}: {line}" for line in _records(one / stage, other / stage)]
-    figures = [_figures(json.loads((run / "report.json").read_text(encoding="utf-8"))) for run in (one, other)]
+    figures = [
+        _figures(json.loads((run / "report.json").read_text(encoding="utf-8"))) for run in (one, other)
+    ]
     found += [f"report: {line}" for line in _apart(figures[0], figures[1], "")]
     return [*found, *_index(other)]
 
@@ -88,6 +90,9 @@ def _models(one: Path, other: Path) -> Iterator[str]:
 
 def _figures(value: Any) -> Any:
     if isinstance(value, dict):
+        if "warnings" in value:  # that a process was killed is told, and is no figure either
+            told = [line for line in value["warnings"] if "left unfinished by a killed process" not in line]
+            value = value | {"warnings": told}
         return {key: _figures(inner) for key, inner in value.items() if key not in _NOT_FIGURES}
     return [_figures(inner) for inner in value] if isinstance(value, list) else value
 
@@ -116,6 +121,8 @@ def _index(run: Path) -> Iterator[str]:
             logged = Counter(
                 record.id for stage in stages(run) for record in read_log(run / stage).records(kind)
             )
-            indexed = {record.id for stage in stages(run) for record in store.find(kind, run=f"{run.name}/{stage}")}
+            indexed = {
+                record.id for stage in stages(run) for record in store.find(kind, run=f"{run.name}/{stage}")
+            }
             if indexed != set(logged):
                 yield f"index: {len(indexed)} records of kind {kind}, the logs have {len(logged)}"

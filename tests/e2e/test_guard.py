@@ -64,7 +64,9 @@ def test_a_planted_collapse_pauses_with_its_evidence_on_disk(
     assert (place / "runs/tiny/report.html").is_file() and not (place / "runs/tiny/amplify/model").exists()
 
     run_folder = place / "runs" / "tiny"
-    refused = said(accord("resume", run_folder, at=files), 2, "paused", "diversity fell", f"accord resume {run_folder}")
+    refused = said(
+        accord("resume", run_folder, at=files), 2, "paused", "diversity fell", f"accord resume {run_folder}"
+    )
     assert f"--accept {decision['id'][:12]} --by NAME --reason TEXT" in refused.err
     assert len(log(place).lines) == len(view.lines), "a refusal leaves nothing behind"
     said(accord("resume", run_folder, "--accept", "0123456789ab", "--by", "A", "--reason", "B", at=files), 2, decision["id"][:12])  # fmt: skip
@@ -86,7 +88,9 @@ def test_its_healthy_twin_is_left_alone(run: Callable[..., Ended], place: Path) 
     done = run(collapsing("indifferent", 1e-4), "--json")
     assert done.code == 0, done
     assert json.loads(done.out)["decision"] is None
-    stops = [one for one in cast("list[Decision]", log(place).records("decision")) if one.action != "continue"]
+    stops = [
+        one for one in cast("list[Decision]", log(place).records("decision")) if one.action != "continue"
+    ]
     assert stops == []
 
 

@@ -11,9 +11,20 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
 
-__all__ = ["GRADED", "WAITS", "asking", "folder_in_memory", "graded", "judged", "tiny_plan", "write_files", "write_plan"]
+__all__ = [
+    "GRADED",
+    "WAITS",
+    "asking",
+    "folder_in_memory",
+    "graded",
+    "judged",
+    "tiny_plan",
+    "write_files",
+    "write_plan",
+]
 
-# Environment variables: the file in which gradings are noted; one without which grading waits.
+# Environment variables: the file in which gradings are noted; a file without which grading waits, having made
+# the file of this name with ``.reached`` behind it.
 GRADED, WAITS = "TINY_RUNS_GRADED", "TINY_RUNS_WAITS"
 
 _REWARD = f'''
@@ -21,8 +32,10 @@ import json, os, time
 
 def small_letters(prompts, answers):
     """The share of small letters. Notes every answer before it grades it, one line each, in one write."""
-    while (gate := os.environ.get("{WAITS}")) and not os.path.exists(gate):
-        time.sleep(0.01)
+    if gate := os.environ.get("{WAITS}"):
+        open(f"{{gate}}.reached", "w").close()
+        while not os.path.exists(gate):
+            time.sleep(0.01)
     if name := os.environ.get("{GRADED}"):
         lines = "".join(json.dumps([p, a]) + "\\n" for p, a in zip(prompts, answers))
         file = os.open(name, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)

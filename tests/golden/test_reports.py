@@ -1,4 +1,4 @@
-"""The report of a recorded run, figure by figure. Changing ``report.json`` here needs a sentence in the commit.
+"""The report of a recorded run, figure by figure. Changing ``report.json`` needs a sentence why.
 
 Record ids are replaced by numbers in the order in which they appear: what they are made of is tested with the
 records. To renew the file: ``PYTHONPATH=tests python tests/golden/test_reports.py``.
@@ -24,7 +24,9 @@ def recorded(folder: Path) -> str:
     assert report.pop("plan") == (folder / "brevity-1" / "plan.toml").read_text(encoding="utf-8")
     text = json.dumps(report, ensure_ascii=False, indent=1)
     seen: dict[str, str] = {}
-    return re.sub(r"\b[0-9a-f]{64}\b", lambda m: seen.setdefault(m[0], f"record {len(seen) + 1}"), text) + "\n"
+    return (
+        re.sub(r"\b[0-9a-f]{64}\b", lambda m: seen.setdefault(m[0], f"record {len(seen) + 1}"), text) + "\n"
+    )
 
 
 def test_the_report_is_what_it_was(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 from accord.reports import svg
@@ -44,13 +45,14 @@ def draw_measured(measured: Measured) -> Drawn | None:
     """The change of an indicator from the base, which is what rules look at; None where it is unknown."""
     scale = Scale(measured.share)
     seen = [one for one in measured.readings if one.change is not None]
-    if not seen:
-        return None
     points = tuple(
         Point(float(one.step), one.change, one.change_low, one.change_high)
         for one in seen
-        if one.change is not None
+        if one.change is not None and math.isfinite(one.change)
     )
+    if not points:
+        return None
+    gaps = tuple(float(one.step) for one in seen if float(one.step) not in {point.x for point in points})
     base = seen[-1].base
     guides = [svg.Guide(f"base: {scale.level(base)}", "base", ((points[0].x, 0.0),))]
     guides += [_limit(binding) for binding in measured.bindings if binding.at]
@@ -61,7 +63,7 @@ def draw_measured(measured: Measured) -> Drawn | None:
         f"{scale.change(last.change)} at update {last.step}, 95 % interval {span}"
     )
     unit = "points" if measured.share else measured.unit
-    chart = svg.Chart(label, "update", f"change, {unit}", points, scale.bare, tuple(guides), zero=True)
+    chart = svg.Chart(label, "update", f"change, {unit}", points, scale.bare, tuple(guides), gaps, zero=True)
     rows = tuple(
         (
             f"{one.step:,}",
@@ -92,20 +94,28 @@ def draw_levels(result: Result) -> Drawn | None:
         return None
     whiskers = [svg.Whisker(name, one.value, one.low, one.high, name) for name, one in both]
     bounds = [b for _, one in both for b in (one.value, one.low, one.high) if b is not None]
-    top = max([*bounds, 1e-9])
-    span = (0.0, min(1.0, top * 1.1)) if result.share else (min([*bounds, 0.0]), top * 1.05)
+    span = _span([bound for bound in bounds if math.isfinite(bound)], result.share)
     said = "; ".join(f"{name} {interval(one.value, one.low, one.high, scale)}" for name, one in both)
     label = f"{result.label}: {said}"
     picture = svg.dots(label, whiskers, percent if result.share else number, span, zero=False)
     rows = tuple((name, *_cells(one, scale), one.record) for name, one in both)
     note = f"{result.label}, averaged over {counted(result.prompts, 'prompt')}"
-    return Drawn("Before and after", picture, note, ("", "level", "95 % interval", "record"), rows, True)
+    return Drawn(
+        "Before and after" if len(both) > 1 else "Before",
+        picture,
+        note,
+        ("", "level", "95 % interval", "record"),
+        rows,
+        True,
+    )
 
 
 def draw_change(result: Result) -> Drawn | None:
     """The paired change with its interval, against zero."""
     change, scale = result.change, Scale(result.share)
     if change is None or change.low is None or change.high is None:
+        return None
+    if not math.isfinite(change.low + change.high):
         return None
     reach = max(abs(change.low), abs(change.high), abs(change.value), 1e-3) * 1.15
     low, high = min(0.0, -reach if change.low < 0 else -reach / 8), reach if change.high > 0 else reach / 8
@@ -119,14 +129,24 @@ def draw_change(result: Result) -> Drawn | None:
     return Drawn("Paired change", picture, note, head, (("change", *cells, change.record),), True)
 
 
+def _span(values: list[float], share: bool) -> tuple[float, float]:
+    """From where to where the axis goes: a share from 0, anything else around what there is."""
+    low, high = min(values, default=0.0), max(values, default=1.0)
+    if share:
+        return 0.0, min(1.0, 1.1 * max(high, 0.05))
+    room = 0.08 * (high - low) or 0.1 * abs(high) or 1.0
+    return low - room, high + room
+
+
 def _cells(figure: Figure, scale: Scale) -> tuple[str, str]:
     return scale.level(figure.value), scale.span(figure.low, figure.high)
 
 
 def _limit(binding: Binding) -> svg.Guide:
-    verb = {"warns": "warns", "pauses": "pauses", "halts": "halts"}[binding.action]
-    side = "above" if binding.at[-1][1] >= 0 else "below"
-    return svg.Guide(f"{verb} {side}", "limit", tuple((float(step), level) for step, level in binding.at))
+    side = "above" if math.copysign(1.0, binding.at[-1][1]) > 0 else "below"
+    return svg.Guide(
+        f"{binding.action} {side}", "limit", tuple((float(step), level) for step, level in binding.at)
+    )
 
 
 def _row(point: Point, told: svg.Words, binned: bool) -> tuple[str, ...]:

@@ -142,14 +142,17 @@ def _facts(stage: StageReport) -> list[tuple[str, str]]:
         ("Answers from", trained.source),
         ("Overseer", "; ".join(trained.asked) or "none: nothing is asked"),
         ("Learner", trained.learner),
-        ("Done", f"{trained.windows:,} of {counted(trained.windows_planned, 'window')}, "
-                 f"{counted(trained.updates, 'update')}"),
+        (
+            "Done",
+            f"{trained.windows:,} of {counted(trained.windows_planned, 'window')}, "
+            f"{counted(trained.updates, 'update')}",
+        ),
         ("Answers", f"{answers or 'none'}; {counted(trained.answer_tokens, 'token')}"),
         ("Judgments", judged),
         ("Cost of judging", _told_cost(trained.judging)),
         ("Cost of measuring", _told_cost(trained.measuring)),
         ("Time", f"{duration(trained.seconds)}{starts}, from the first line of the log to the last"),
-    ]  # fmt: skip
+    ]
     return [(label, text) for label, text in facts if text]
 
 

@@ -106,7 +106,9 @@ def _over_windows(
 
 
 def _over_updates(updates: Sequence[StepEvent], key: str) -> list[_Taken]:
-    return [_Taken(float(event.step), event.scalars[key], event.id) for event in updates if key in event.scalars]
+    return [
+        _Taken(float(event.step), event.scalars[key], event.id) for event in updates if key in event.scalars
+    ]
 
 
 def _score(scalars: dict[str, float]) -> float:

@@ -46,7 +46,8 @@ def trained_of(log: StageLog) -> Trained:
 
 def spent_by(log: StageLog, result: Result) -> Spent:
     """Pressure (report only) and the last KL, with its price in held-out gain where there is one."""
-    updates, windows = log.updates(), log.windows()
+    updates = [event for event in log.updates() if event.scalars.get("applied", 1.0) == 1.0]
+    windows = log.windows()
     tokens = sum(event.scalars.get("answer_tokens", 0.0) for event in updates)
     pushed = math.fsum(
         event.scalars.get("pushed_down", 0.0) * event.scalars.get("answer_tokens", 0.0) for event in updates

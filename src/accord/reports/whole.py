@@ -28,12 +28,12 @@ STATEMENT = (
     "evidence, for or against, about experience."
 )
 _GATE = (
-    "a run of its own under purpose = \"model\", which the evidence gate admits",
+    'a run of its own under purpose = "model", which the evidence gate admits',
     "the base audit, twice, with its noise floor and the smallest shift it would see",
     "sealed panels and indicators of the page tier, whose rate of false alarms is stated",
     "the covariance of unwanted traits with the reward, the pull of typicality, the agreement of raters",
     "where the proxy turns against the held-out judge, and whether asking alone reaches the target",
-)  # fmt: skip
+)
 
 
 def gather(folder: Path) -> RunReport:

@@ -66,10 +66,9 @@ def number(value: float | None, digits: int = 3) -> str:
     if math.isinf(value):
         return "∞" if value > 0 else "−∞"
     size = abs(value)
-    if size >= 10**digits:
-        text = f"{size:,.0f}" if size < 1e15 else f"{size:.{digits - 1}e}"
-    else:
-        text = f"{size:.{digits}g}"
+    text = f"{size:.{digits}g}"
+    if "e+" in text and size < 1e15:
+        text = f"{size:,.0f}"
     return f"−{text}" if value < 0 and any(c in "123456789" for c in text) else text
 
 

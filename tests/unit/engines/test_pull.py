@@ -413,13 +413,13 @@ def test_an_unknown_name_gets_the_nearest() -> None:
 
 
 def test_the_cache_follows_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in {"ACCORD_CACHE": "", "XDG_CACHE_HOME": "relative", "HOME": "/home/someone"}.items():
+    for name, value in {"ACCORD_CACHE": "", "XDG_CACHE_HOME": "relative", "HOME": "/own"}.items():
         monkeypatch.setenv(name, value)
-    assert cache_folder() == Path("/home/someone/.cache/accord")
+    assert cache_folder() == Path("/own/.cache/accord")
     monkeypatch.setenv("XDG_CACHE_HOME", "/caches")
     assert cache_folder() == Path("/caches/accord")
     monkeypatch.setenv("ACCORD_CACHE", "~/models")
-    assert models_folder() == Path("/home/someone/models/models")
+    assert models_folder() == Path("/own/models/models")
 
 
 # The real model

@@ -1,7 +1,7 @@
 """Runs written by hand: records through RunLog, with a clock and a writer that never change.
 
-What a stage writes (names, parents, scalars) is what ``accord.stage`` and ``accord.loop`` write. Used by the tests
-of reports and by the golden one.
+What a stage writes (names, parents, scalars) is what ``accord.stage`` and ``accord.loop`` write. Used by the
+tests of reports and by the golden one.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Literal
 
 from accord.plan import read_plan
 from accord.records import (
@@ -38,9 +39,15 @@ STAGE = """
 name = "{name}"
 windows = {windows}
 source = {{ name = "rollouts", prompts = "questions.jsonl", per_window = 2 }}
-ask = [{{ name = "each", column = "score", collapse = "distribution", overseer = {{ name = "program", fn = "m:brief" }} }}]
 method = {{ name = "best_of_n", n = 2, rows_per_step = 2 }}
 guard = {{ probes = 2, answers = 3 }}
+"""
+ASK = """
+[[stage.ask]]
+name = "each"
+column = "score"
+collapse = "distribution"
+overseer = { name = "program", fn = "m:brief" }
 """
 HELD_OUT = 'held_out = { prompts = "held_out.jsonl", n = 2 }\n'
 HEAD = 'name = "brevity"\npurpose = "explore"\nseed = 7\nmodel = "tiny-base"\n'
@@ -48,7 +55,9 @@ HEAD = 'name = "brevity"\npurpose = "explore"\nseed = 7\nmodel = "tiny-base"\n'
 
 def plan_of(windows: int = 2, held_out: bool = True, stages: Sequence[str] = ("amplify",)) -> str:
     """The text of a plan with these stages, one like the other."""
-    parts = [STAGE.format(name=name, windows=windows) + (HELD_OUT if held_out else "") for name in stages]
+    parts = [
+        STAGE.format(name=name, windows=windows) + (HELD_OUT if held_out else "") + ASK for name in stages
+    ]
     return HEAD + "".join(parts)
 
 
@@ -76,7 +85,7 @@ def make_run(folder: Path, plan: str = "") -> Path:
 
 
 class Script:
-    """One stage being written. Use it in a ``with`` block; leaving it without ``finish`` is an interrupted stage."""
+    """One stage being written. Leaving its ``with`` block without ``finish`` interrupts the stage."""
 
     def __init__(
         self, run: Path, stage: str = "amplify", writer: str = "0" * 32, start: float = 1.7e9
@@ -89,6 +98,7 @@ class Script:
         self.step, self.audits = 0, 0
         self.readings: list[Reading] = []
         self.base: dict[str, Reading] = {}
+        self.said: dict[str, Response] = {}  # the newest first answer to each held-out prompt
 
     def __enter__(self) -> Script:
         return self
@@ -96,10 +106,11 @@ class Script:
     def __exit__(self, *_: object) -> None:
         self.log.close()
 
-    def put(self, *records: Record, name: str = "") -> None:
+    def put(self, *records: Record, name: str = "", commit: bool = True) -> None:
         for record in records:
             self.log.write(record, step=self.step, name=name)
-        self.log.commit()
+        if commit:
+            self.log.commit()
 
     def answers(self, prompt: Prompt, texts: Sequence[str], key: str) -> list[Response]:
         found: list[Response] = []
@@ -120,7 +131,15 @@ class Script:
             found.append(answer)
         return found
 
-    def judge(self, answer: Response, score: float | None, abstains: Abstention = "error") -> Judgment:
+    def answers_of(self, text: str, texts: Sequence[str]) -> list[Response]:
+        """Answers to a prompt of a window that is never finished."""
+        prompt = Prompt.of(text)
+        self.put(prompt)
+        return self.answers(prompt, texts, "window/unfinished")
+
+    def judge(
+        self, answer: Response, score: float | None, abstains: Abstention = "error", by: str = "brief"
+    ) -> Judgment:
         question = Question(
             asks=Kind.GRADE,
             prompt=answer.prompt,
@@ -129,7 +148,7 @@ class Script:
         )
         judgment = Judgment(
             question=question.id,
-            by=By(type="program", name="brief", config="c0"),
+            by=By(type="program", name=by, config="c0"),
             verdict=None if score is None else Graded(scores={"score": score}),
             abstention=abstains if score is None else None,
             cost=Cost(calls=1),
@@ -149,6 +168,7 @@ class Script:
             self.put(prompt)
             found = self.answers(prompt, [answer for answer, _ in pairs], f"held_out/{self.step}")
             parents += [self.judge(one, score).id for one, (_, score) in zip(found, pairs, strict=True)]
+            self.said[text] = found[0]
             means[prompt.id] = sum(score for _, score in pairs) / len(pairs)
         value = sum(means.values()) / len(means)
         before = self.base.get("held_out.score")
@@ -184,9 +204,20 @@ class Script:
         parents = tuple(answer.id for answer in answers)
         shared = {"run": self.run, "step": self.step, "n": 2, "parents": parents, "instrument": "panel"}
         self._read(
-            Reading(**shared, name="reverse_kl", value=kl, low=kl - 0.1, high=kl + 0.1, base=0.0, change=kl,
-                    change_low=kl - 0.1, change_high=kl + 0.1, unit="nats/answer", cost=Cost(calls=12, tokens_in=96))
-        )  # fmt: skip
+            Reading(
+                **shared,
+                name="reverse_kl",
+                value=kl,
+                low=kl - 0.1,
+                high=kl + 0.1,
+                base=0.0,
+                change=kl,
+                change_low=kl - 0.1,
+                change_high=kl + 0.1,
+                unit="nats/answer",
+                cost=Cost(calls=12, tokens_in=96),
+            )
+        )
         if missing:
             self.put(
                 NotMeasured(run=self.run, name="diversity", step=self.step, reason=missing), name="diversity"
@@ -194,10 +225,36 @@ class Script:
         else:
             fall = diversity - 0.8
             self._read(
-                Reading(**shared, name="diversity", value=diversity, low=diversity - 0.05, high=diversity + 0.05,
-                        base=0.8, change=fall, change_low=fall - 0.03, change_high=fall + 0.03, unit="EAD on words")
-            )  # fmt: skip
+                Reading(
+                    **shared,
+                    name="diversity",
+                    value=diversity,
+                    low=diversity - 0.05,
+                    high=diversity + 0.05,
+                    base=0.8,
+                    change=fall,
+                    change_low=fall - 0.03,
+                    change_high=fall + 0.03,
+                    unit="EAD on words",
+                )
+            )
         self.audits += 1
+
+    def indicator(self, name: str) -> None:
+        """A reading of an indicator from elsewhere, without a base."""
+        self._read(
+            Reading(
+                run=self.run,
+                name=name,
+                step=self.step,
+                n=1,
+                instrument=name,
+                value=1.0,
+                low=0.0,
+                high=2.0,
+                unit=name,
+            )
+        )
 
     def window(
         self, index: int, texts: Sequence[str] = ("Yes.", "Yes, and then again yes and"), **scalars: float
@@ -219,16 +276,40 @@ class Script:
             "accepted": 2.0,
             "unused": 1 - 2 / rows,
         }
-        event = StepEvent(run=self.run, name="window", step=self.step, window=index, scalars=seen | scalars,
-                          parents=tuple(parents))  # fmt: skip
+        event = StepEvent(
+            run=self.run,
+            name="window",
+            step=self.step,
+            window=index,
+            scalars=seen | scalars,
+            parents=tuple(parents),
+        )
         self.put(event, name=f"window/{index}")
 
-    def update(self, window: int, nll: float = 2.0, **scalars: float) -> None:
+    def train_on(self, text: str) -> None:
+        """A window of one prompt."""
+        prompt = Prompt.of(text, slice="held out")
+        self.put(prompt)
+        self.put(*(Episode.single(one) for one in self.answers(prompt, ["Yes."], "window/0")))
+        self.event("window", rows=1.0, missing=0.0)
+
+    def event(self, name: Literal["window", "fault"], text: str = "", **scalars: float) -> None:
+        event = StepEvent(run=self.run, name=name, step=self.step, scalars=scalars, text=text)
+        self.put(event, name=f"{name}/0")
+
+    def update(self, window: int, nll: float = 2.0, commit: bool = True, **scalars: float) -> None:
         self.step += 1
-        seen = {"objective": nll, "grad_norm": 1.5, "applied": 1.0, "tokens": 40.0, "answer_tokens": 10.0,
-                "pushed_down": 0.0, "loss/nll": nll}  # fmt: skip
+        seen = {
+            "objective": nll,
+            "grad_norm": 1.5,
+            "applied": 1.0,
+            "tokens": 40.0,
+            "answer_tokens": 10.0,
+            "pushed_down": 0.0,
+            "loss/nll": nll,
+        }
         event = StepEvent(run=self.run, name="update", step=self.step, window=window, scalars=seen | scalars)
-        self.put(event, name=f"update/{window}")
+        self.put(event, name=f"update/{window}", commit=commit)
 
     def decide(self, action: Action, rule: str, reason: str, parents: Sequence[str] = ()) -> Decision:
         evidence = tuple(parents) or tuple(reading.id for reading in self.readings[-1:])
@@ -240,15 +321,30 @@ class Script:
 
     def accept(self, decision: Decision, by: str, reason: str) -> None:
         self.put(
-            Decision(run=self.run, step=decision.step, action="continue", rule="acceptance", reason=reason, by=by,
-                     accepts=decision.id, parents=(decision.id,))
-        )  # fmt: skip
+            Decision(
+                run=self.run,
+                step=decision.step,
+                action="continue",
+                rule="acceptance",
+                reason=reason,
+                by=by,
+                accepts=decision.id,
+                parents=(decision.id,),
+            )
+        )
 
     def finish(self) -> None:
         """The model and the Entry of a finished stage."""
         model = ModelRef(name=f"{self.run}@{self.step}", digest="d" * 64, base="tiny-base")
-        entry = Entry(run=self.run, stage=self.stage, step=self.step, purpose="explore", model=model.id, seconds=60.0,
-                      parents=(model.id,))  # fmt: skip
+        entry = Entry(
+            run=self.run,
+            stage=self.stage,
+            step=self.step,
+            purpose="explore",
+            model=model.id,
+            seconds=60.0,
+            parents=(model.id,),
+        )
         self.put(model, entry)
 
     def _read(self, reading: Reading) -> None:

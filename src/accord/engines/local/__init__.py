@@ -7,11 +7,15 @@ Importing this package loads no torch; opening a model does.
 
 from __future__ import annotations
 
+import os
+import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from pydantic import Field
 
+from accord.errors import Refused
 from accord.part import Part
 from accord.ports import Learner, Sampler
 from accord.progress import Progress
@@ -21,7 +25,17 @@ if TYPE_CHECKING:
 
     from accord.engines.local.models import Opened
 
-__all__ = ["Local"]
+__all__ = ["Local", "calm_threads"]
+
+
+def calm_threads() -> None:
+    """Before torch loads: OpenMP threads that wait sleep at once instead of spinning.
+
+    On a machine that others use too, threads that spin for a partner whose core was taken stall each other by
+    factors of ten (``bench/threads.py``). What the user has set stands.
+    """
+    if "torch" not in sys.modules and "GOMP_SPINCOUNT" not in os.environ:
+        os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
 class Local(Part):
@@ -41,6 +55,9 @@ class Local(Part):
 
     def check(self, model: str) -> None:
         """Whether ``model`` can be found and its files are whole, without loading it."""
+        calm_threads()
+        if find_spec("torch") is None:
+            raise Refused("training needs PyTorch, which is not installed\n  pip install 'accord[train]'")
         from accord.engines.local.models import find_model
         from accord.engines.local.weights import check_weights
 
@@ -50,6 +67,7 @@ class Local(Part):
 
     def learner(self, model: str, run: str, seed: int, progress: Progress) -> Learner:
         """A learner that starts from ``model``; ``run`` is ``run/stage``."""
+        calm_threads()
         from accord.engines.local.decoder import decode_dtype
         from accord.engines.local.learner import LocalLearner, Start
 
@@ -59,6 +77,7 @@ class Local(Part):
 
     def sampler(self, model: str, progress: Progress) -> Sampler:
         """A model that is only read: a base, a judge. Its policy name is the digest of its files."""
+        calm_threads()
         import torch
 
         from accord.engines.local.decoder import DecodeCopy, decode_dtype
@@ -84,6 +103,7 @@ class Local(Part):
 
     def environment(self) -> dict[str, str]:
         """What must be equal for a run to resume to the bit."""
+        calm_threads()
         import torch
         import transformers
 

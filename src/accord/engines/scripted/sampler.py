@@ -106,10 +106,10 @@ class ScriptedSampler:
         measured: list[float] = []
         for u in cast("list[float]", uniform.tolist()):
             logp = self._table.logp((*opening, *said), prompt.allowed, how.temperature)
-            mass = np.exp(logp).cumsum()
+            mass: Floats = np.cumsum(np.exp(logp))
             # Never past the last token that has any mass, however the sum was rounded.
             last = int(np.flatnonzero(logp > -np.inf)[-1])
-            token = min(int(np.searchsorted(mass, u * mass[-1], side="right")), last)
+            token = min(int(np.searchsorted(mass, u * float(mass[-1]), side="right")), last)
             said.append(token)
             measured.append(float(logp[token]))
             if token == END:
