@@ -12,7 +12,7 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import cast
+from typing import TypeVar, cast
 
 import numpy as np
 
@@ -25,6 +25,8 @@ from accord.stores.files import disk, file_sha256, promote
 __all__ = ["Progressing", "keep_latest", "latest", "load_state", "save_state"]
 
 _BATCH = "batch.npz"
+Ints = np.ndarray[tuple[int], np.dtype[np.int64]]
+T = TypeVar("T", bound=np.generic)
 
 
 @dataclass
@@ -58,7 +60,8 @@ def save_state(folder: Path, state: Progressing, learner: Learner) -> Path:
             "guard": state.guard,
             "batch": _batch_tree(state.batch) if state.batch is not None else None,
         }
-        (work / "state.json").write_text(canonical(cast(JSON, tree)), encoding="utf-8")
+        # Plain JSON, not the canonical form, which writes non-finite numbers as text and 1e17 as an integer.
+        (work / "state.json").write_text(json.dumps(tree), encoding="utf-8")
         files = sorted(p for p in work.rglob("*") if p.is_file())
         manifest = {str(p.relative_to(work)): file_sha256(p) for p in files}
         (work / "manifest.json").write_text(canonical(manifest), encoding="utf-8")
@@ -72,7 +75,7 @@ def latest(folder: Path) -> Path | None:
     if not found:
         return None
     newest = found[-1]
-    manifest = cast("dict[str, str]", json.loads(_text(newest / "manifest.json")))
+    manifest = cast("dict[str, str]", _tree(newest / "manifest.json"))
     for name, expected in manifest.items():
         path = newest / name
         if not path.is_file() or file_sha256(path) != expected:
@@ -86,7 +89,7 @@ def latest(folder: Path) -> Path | None:
 
 def load_state(folder: Path, learner: Learner) -> Progressing:
     """Read a checkpoint back, and make the learner what it was."""
-    tree = cast("dict[str, JSON]", json.loads(_text(folder / "state.json")))
+    tree = _tree(folder / "state.json")
     learner.restore(ModelRef(name=folder.name, path=str(folder / "learner")))
     shape = cast("dict[str, JSON] | None", tree["batch"])
     return Progressing(
@@ -114,11 +117,20 @@ def _standing(folder: Path) -> list[Path]:
     return sorted(p for p in folder.glob("[0-9]*.*") if p.is_dir())
 
 
-def _text(path: Path) -> str:
+def _tree(path: Path) -> dict[str, JSON]:
     try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise Unreadable(path, "a file of a checkpoint", str(error)) from error
+        return cast("dict[str, JSON]", json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError) as error:
+        advice = f"{error}; remove {path.parent} to go on from the checkpoint before it"
+        raise Unreadable(path, "a file of a checkpoint", advice) from error
+
+
+def _pieces(
+    flat: np.ndarray[tuple[int], np.dtype[T]], sizes: Ints
+) -> list[np.ndarray[tuple[int], np.dtype[T]]]:
+    """``flat`` cut into pieces of these sizes; none for no sizes."""
+    ends = np.cumsum(sizes)
+    return [flat[end - size : end] for size, end in zip(sizes, ends, strict=True)]
 
 
 def _batch_tree(batch: Batch) -> dict[str, JSON]:
@@ -149,13 +161,13 @@ def _write_batch(path: Path, batch: Batch) -> None:
 def _read_batch(path: Path, tree: Mapping[str, JSON]) -> Batch:
     with np.load(path, allow_pickle=False) as stored:
         arrays = {name: stored[name] for name in stored.files}
-    cuts = np.cumsum(arrays["lengths"])[:-1]
+    lengths = arrays["lengths"]
     allowed = cast("list[list[int] | None]", tree["allowed"])
     sequences = tuple(
         Sequence(tuple(ids.tolist()), tuple(answer.tolist()), None if a is None else tuple(a), float(heat))
         for ids, answer, a, heat in zip(
-            np.split(arrays["ids"], cuts),
-            np.split(arrays["answer"], cuts),
+            _pieces(arrays["ids"], lengths),
+            _pieces(arrays["answer"], lengths),
             allowed,
             arrays["temperature"],
             strict=True,
@@ -164,7 +176,7 @@ def _read_batch(path: Path, tree: Mapping[str, JSON]) -> Batch:
     return Batch(
         sequences=sequences,
         row_S=arrays["row_S"],
-        steps=tuple(np.split(arrays["steps"], np.cumsum(arrays["step_sizes"])[:-1])),
+        steps=tuple(_pieces(arrays["steps"], arrays["step_sizes"])),
         counts=tuple(cast("list[dict[str, float]]", tree["counts"])),
         weights=cast("dict[str, float]", tree["weights"]),
         rows={n.removeprefix("rows/"): a for n, a in arrays.items() if n.startswith("rows/")},

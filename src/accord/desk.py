@@ -13,7 +13,6 @@ import traceback
 from collections.abc import Callable, Iterable
 from typing import NamedTuple, cast
 
-from accord.errors import AccordError
 from accord.ports import How, Overseer, Sampler, Store
 from accord.records import By, Cost, Judgment, Prompt, Question, Record, Response
 
@@ -21,6 +20,9 @@ __all__ = ["FrontDesk"]
 
 _DEEPEST = 8
 _OWN_RUN_ONLY = frozenset({"timeout", "unreachable", "budget", "error"})
+
+
+Key = tuple[str, str]  # a question's id, an overseer's config
 
 
 class _Asked(NamedTuple):
@@ -47,8 +49,10 @@ class FrontDesk:
         self._earlier = earlier
         self._durable: asyncio.Future[None] | None = None
         self._held: dict[str, Record] = {}
-        self._judged: dict[tuple[str, str], Judgment] = {}
-        self._open: dict[tuple[str, str], asyncio.Future[Judgment]] = {}
+        self._judged: dict[Key, Judgment] = {}
+        self._open: dict[Key, asyncio.Future[_Asked]] = {}
+        self._waits: dict[Key, list[Key]] = {}
+        self._settling: dict[Key, _Asked] = {}  # judged, and not yet on disk
         self.asked = 0
         self.reused = 0
 
@@ -68,34 +72,73 @@ class FrontDesk:
 
     async def ask(self, overseer: Overseer, question: Question) -> Judgment:
         key = (question.id, overseer.config)
-        known = self._known(key)
+        known = self.known(key)
         if known is not None:
             self.reused += 1
             return known
-        if key in self._open:
-            running = self._open[key]
-            try:
-                return await asyncio.shield(running)
-            except asyncio.CancelledError:
-                if not running.cancelled():
-                    raise
-                # The one who asked first was cancelled, not we: ask again.
-                return await self.ask(overseer, question)
-        future: asyncio.Future[Judgment] = asyncio.get_running_loop().create_future()
-        self._open[key] = future
+        self._held[question.id] = question
+        asked = self._settling[key] = await self.judged(overseer, question)
         try:
-            self._held[question.id] = question
-            asked = await _judged(self, overseer, question, depth=1)
             self._write([question, *asked.drafts, asked.judgment])
             await self._on_disk()
-            self.hold([*asked.drafts, asked.judgment])
-            future.set_result(asked.judgment)
-            return asked.judgment
+        finally:
+            self._settling.pop(key, None)
+        self.hold([*asked.drafts, asked.judgment])
+        return asked.judgment
+
+    async def judged(self, overseer: Overseer, question: Question, above: _Seat | None = None) -> _Asked:
+        """A judgment with what it led to. Who asks what is being asked already waits for that one answer."""
+        key = (question.id, overseer.config)
+        if key in self._settling:
+            return self._settling[key]
+        asker = above.key if above else None
+        running = self._open.get(key)
+        waits = self._waits.setdefault(asker, []) if asker else []
+        # To wait for one who waits for us would be for ever: such a circle is judged apart, to its depth.
+        shared = running is not None and not (asker and self._awaits(key, asker))
+        waits.append(key)
+        try:
+            if running is not None and shared:
+                try:
+                    return await asyncio.shield(running)
+                except asyncio.CancelledError:
+                    if not running.cancelled():
+                        raise
+                # The one who asked first was cancelled, not we: ask again.
+                return await self.judged(overseer, question, above)
+            return await self._first(overseer, question, above, register=running is None)
+        finally:
+            waits.remove(key)
+
+    async def _first(
+        self, overseer: Overseer, question: Question, above: _Seat | None, *, register: bool
+    ) -> _Asked:
+        key = (question.id, overseer.config)
+        future: asyncio.Future[_Asked] = asyncio.get_running_loop().create_future()
+        if register:
+            self._open[key] = future
+        try:
+            asked = await _judged(self, overseer, question, above)
+            future.set_result(asked)
+            return asked
         except BaseException:
             future.cancel()
             raise
         finally:
-            del self._open[key]
+            if register:
+                del self._open[key]
+
+    def _awaits(self, key: Key, other: Key) -> bool:
+        """Whether the asker at ``key`` waits, through whomever, for ``other``."""
+        seen, front = set[Key](), [key]
+        while front:
+            at = front.pop()
+            if at == other:
+                return True
+            if at not in seen:
+                seen.add(at)
+                front += self._waits.get(at, [])
+        return False
 
     async def _on_disk(self) -> None:
         if self._durable is None:
@@ -109,10 +152,11 @@ class FrontDesk:
         try:
             self._commit()
             durable.set_result(None)
-        except AccordError as error:  # a full disk: every judgment that waits must fail with it
+        # Whatever went wrong, every judgment that waits for it must fail with it instead of waiting on.
+        except Exception as error:  # noqa: BLE001
             durable.set_exception(error)
 
-    def _known(self, key: tuple[str, str]) -> Judgment | None:
+    def known(self, key: Key) -> Judgment | None:
         if key in self._judged:
             return self._judged[key]
         if self._earlier is None:
@@ -127,37 +171,48 @@ class FrontDesk:
 
 
 class _Seat:
-    """The desk as one overseer sees it while it works on one question."""
+    """The desk as one overseer sees it while it works on one question; reads what those above it drafted."""
 
-    def __init__(self, front: FrontDesk, question: Question, depth: int) -> None:
-        self._front, self._question, self._depth = front, question, depth
+    def __init__(self, front: FrontDesk, question: Question, key: Key, above: _Seat | None) -> None:
+        self._front, self._question, self._above = front, question, above
+        self.key = key
+        self.depth: int = above.depth + 1 if above else 1
         self.drafts: dict[str, Record] = {}
         self.parents: list[str] = []
         self.spent = Cost()
+        self._turns = 0
 
     def read(self, record: str) -> Record:
-        return self.drafts[record] if record in self.drafts else self._front.read(record)
+        if record in self.drafts:
+            return self.drafts[record]
+        return self._above.read(record) if self._above else self._front.read(record)
+
+    def drafted(self, key: Key) -> Judgment | None:
+        """The judgment of this question by this config, if it was made under the same outermost question."""
+        for record in self.drafts.values():
+            if isinstance(record, Judgment) and (record.question, record.by.config) == key:
+                return record
+        return self._above.drafted(key) if self._above else None
 
     async def ask(self, overseer: Overseer, question: Question) -> Judgment:
-        known = self._front._known((question.id, overseer.config))  # pyright: ignore[reportPrivateUsage]
-        if known is not None:
+        key = (question.id, overseer.config)
+        judgment = self._front.known(key) or self.drafted(key)
+        if judgment is not None:
             self._front.reused += 1
         else:
             self.drafts[question.id] = question
-            asked = await _judged(self._front, overseer, question, self._depth + 1, above=self)
+            asked = await self._front.judged(overseer, question, self)
             self.drafts.update({record.id: record for record in (*asked.drafts, asked.judgment)})
-            known = asked.judgment
-        self.parents.append(known.id)
-        return known
+            judgment = asked.judgment
+        self.parents.append(judgment.id)
+        return judgment
 
     async def say(self, sampler: Sampler, prompt: Prompt, how: How | None = None) -> Response:
         # The number of this turn is part of the key: two turns on one prompt are two draws.
-        key = f"say/{self._question.id}/{len(self.parents)}"
+        key, self._turns = f"say/{self._question.id}/{self._turns}", self._turns + 1
         how = how._replace(key=key) if how else How(key)
         response = (await sampler.sample([prompt], 1, how))[0].responses[0]
         response = response.model_copy(update={"parents": (*response.parents, self._question.id)})
-        # model_copy keeps the cached id of the copy's source; a record with other parents is another record.
-        response = Response.model_validate(response.model_dump())
         self.drafts[prompt.id] = prompt
         self.drafts[response.id] = response
         self.parents.append(response.id)
@@ -166,32 +221,19 @@ class _Seat:
         return response
 
 
-class _Beneath(_Seat):
-    """A seat that also reads what the overseer above it has drafted."""
-
-    def __init__(self, front: FrontDesk, question: Question, depth: int, above: _Seat) -> None:
-        super().__init__(front, question, depth)
-        self._above = above
-
-    def read(self, record: str) -> Record:
-        return self.drafts[record] if record in self.drafts else self._above.read(record)
-
-
-async def _judged(
-    front: FrontDesk, overseer: Overseer, question: Question, depth: int, above: _Seat | None = None
-) -> _Asked:
+async def _judged(front: FrontDesk, overseer: Overseer, question: Question, above: _Seat | None) -> _Asked:
     """One overseer's judgment, completed with its parents and costs; whatever goes wrong is an abstention."""
-    seat = _Beneath(front, question, depth, above) if above else _Seat(front, question, depth)
+    seat = _Seat(front, question, (question.id, overseer.config), above)
     front.asked += 1
     try:
-        if depth > _DEEPEST:
+        if seat.depth > _DEEPEST:
             raise RecursionError(f"overseers nested more than {_DEEPEST} deep")
         if question.asks not in overseer.answers:
             raise ValueError(f"does not answer {question.asks.value} questions")
         judgment = await overseer.judge(question, seat)
         problem = judgment.problem_with(question)
-        if judgment.question != question.id:
-            problem = "judgment.question: names another question"
+        if (judgment.question, judgment.by.config) != seat.key:
+            problem = "judgment: names another question, or another config than that of its overseer"
         if problem:
             raise ValueError(problem)
     # The boundary desk → overseer: a failure is an abstention, never a verdict.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
@@ -37,6 +38,7 @@ class StageFeedback:
     ) -> None:
         self._asking, self._desk, self._worker = tuple(asking), desk, worker
         self._write = write
+        self.abstained: Counter[str] = Counter()  # why, in the last call
 
     def __call__(self, groups: Sequence[Group]) -> Columns | None:
         """The columns of every ask, joined. None where the stage asks nothing."""
@@ -70,7 +72,12 @@ class StageFeedback:
         async def all_judged() -> list[Judgment]:
             return list(await asyncio.gather(*(self._desk.ask(asking.overseer, q) for q in questions)))
 
-        return asking.ask.columns(groups, self._worker.run(all_judged()))
+        judgments = self._worker.run(all_judged())
+        silent = [j for j in judgments if j.abstention is not None]
+        self.abstained = Counter(
+            f"{j.abstention} {j.note.partition(' (traceback')[0]}".strip() for j in silent
+        )
+        return asking.ask.columns(groups, judgments)
 
     def _take(self, groups: Sequence[Group]) -> None:
         records = [record for group in groups for record in (group.prompt, *group.responses)]

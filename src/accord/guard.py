@@ -76,7 +76,7 @@ class Guard:
         self.commit([event], event.step)
         return self._ruled(event.step)
 
-    def audit(self, step: int, policy: Sampler, own: Sequence[Reading] = ()) -> Decision:
+    def audit(self, step: int, policy: Sampler, own: Sequence[Reading | NotMeasured] = ()) -> Decision:
         """One look at the policy against the base. ``own`` are readings made elsewhere (held-out figures)."""
         draw = Draw(self.audits, self._base_groups(step))
         groups = self._answers(policy, f"audit/{self.audits}")
@@ -86,13 +86,17 @@ class Guard:
         look = Look(self.watch.run, step, recent, groups, Remembered(policy, union))
         self._record(groups, step)
         found: list[Reading | NotMeasured] = [*own]
-        faults: list[StepEvent] = []
+        # What a plan asks to be measured and was not is missing evidence, whoever should have measured it.
+        unread = [one for one in own if isinstance(one, NotMeasured)]
+        faults = [self._fault(f"{one.name} was not measured: {one.reason}", step) for one in unread]
         for indicator in self.watch.indicators:
             try:
                 found.append(self.worker.run(indicator.read(look, base, draw)))
             # The boundary guard → indicator: whatever it raises is a fault, which rules turn into a Pause.
             except Exception as error:  # noqa: BLE001
-                faults.append(self._fault(indicator.name, step, error))
+                where = traceback.extract_tb(error.__traceback__)[-1]
+                said = f"{type(error).__name__}: {error} ({where.name}, line {where.lineno})"
+                faults.append(self._fault(f"indicator {indicator.name} raised {said}", step))
         base.keep(frozenset(r.id for group in draw.base_groups for r in group.responses))
         self.audits += 1
         self.readings += found
@@ -155,9 +159,7 @@ class Guard:
     def _last_step(self) -> int:
         return max((reading.step for reading in self.readings), default=-1)
 
-    def _fault(self, name: str, step: int, error: Exception) -> StepEvent:
-        where = traceback.extract_tb(error.__traceback__)[-1]
-        text = f"indicator {name} raised {type(error).__name__}: {error} ({where.name}, line {where.lineno})"
+    def _fault(self, text: str, step: int) -> StepEvent:
         return StepEvent(run=self.watch.run, name="fault", step=step, text=text)
 
     def _ruled(self, step: int) -> Decision:

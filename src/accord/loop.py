@@ -14,7 +14,7 @@ from accord.checkpoints import Progressing, keep_latest, save_state
 from accord.guard import Guard
 from accord.ports import Feedback, Learner, Method, Source
 from accord.progress import Progress
-from accord.records import Decision, Reading, Record, StepEvent
+from accord.records import Decision, NotMeasured, Reading, Record, StepEvent
 from accord.records.rows import Window
 from accord.sources import seeded
 
@@ -47,7 +47,7 @@ class Loop:
     state: Progressing
     checkpoints: Path
     commit: Callable[[Iterable[Record], int], None]
-    examine: Callable[[int], Reading] | None
+    examine: Callable[[int], Reading | NotMeasured] | None
     progress: Progress
     _saved: int = -1
 
@@ -148,7 +148,7 @@ class Loop:
     def _audit(self, last: bool = False) -> Decision:
         """The guard's look; with it the held-out figure, before the first window and after the last."""
         step = self.state.step
-        own: list[Reading] = []
+        own: list[Reading | NotMeasured] = []
         if self.examine is not None and (last or step == 0):
             self.progress.advance(0, "held-out prompts")
             own.append(self.examine(step))

@@ -167,10 +167,10 @@ def _go(
                 finally:
                     progress.end()
                 acceptance = None
-                if store is not None:
-                    _indexed(here, store)
-                if decision is not None:
-                    break
+            if store is not None:  # a finished stage too: a kill may have come before it was indexed
+                _indexed(here, store)
+            if decision is not None:
+                break
             done.append(stage.name)
             model = str(here / "model")
     if acceptance is not None:

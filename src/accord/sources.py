@@ -63,7 +63,8 @@ class Offline(Part):
     per_window: int = Field(default=32, ge=1)
 
     def open(self, around: Surroundings) -> Source:
-        rows = read_rows(self.data)
+        # A row that stands twice is one fact, and is learnt once a pass.
+        rows = list({(row.prompt.id, row.completion): row for row in read_rows(self.data)}.values())
         for row in rows:
             if row.completion is None:
                 raise PlanError(
@@ -108,7 +109,8 @@ class Rollouts(Part):
             raise PlanError(
                 "source.name", "rollouts", "offline", "this method learns from completions in a file"
             )
-        return _Rollouts(self, [row.prompt for row in read_rows(self.prompts)], around)
+        prompts = {row.prompt.id: row.prompt for row in read_rows(self.prompts)}
+        return _Rollouts(self, list(prompts.values()), around)
 
 
 class _Rollouts:

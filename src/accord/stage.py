@@ -17,15 +17,15 @@ from typing import NamedTuple, Protocol, cast
 from accord import __version__, catalog
 from accord.checkpoints import Progressing, latest, load_state
 from accord.desk import FrontDesk
-from accord.errors import Refused
+from accord.errors import Refused, Unreadable
 from accord.feedback import Asking, StageFeedback
 from accord.guard import Guard, Probing, Watch
-from accord.heldout import Examination, HeldOutSet
+from accord.heldout import Examiner, HeldOutSet, compared
 from accord.loop import Loop, Pace
 from accord.plan import AskTable, Plan, Stage
 from accord.ports import Ask, Indicator, Learner, Method, Overseer, Rule, Sampler, Source, Store
 from accord.progress import Progress
-from accord.records import Decision, Entry, ModelRef, Reading, Record, StepEvent, canonical
+from accord.records import Decision, Entry, ModelRef, NotMeasured, Reading, Record, StepEvent, canonical
 from accord.records.texts import Response
 from accord.rules import default_rules
 from accord.sources import SourcePart, Surroundings
@@ -89,6 +89,8 @@ def check_stage(plan: Plan, stage: Stage) -> None:
     source = cast(SourcePart, catalog.build("sources", stage.source))
     with Worker() as worker:
         source.open(Surroundings(stage.name, plan.seed, method.rows, worker))
+    if stage.held_out and len({row.prompt.id for row in read_rows(stage.held_out.prompts)}) < 2:
+        raise Unreadable(stage.held_out.prompts, "two prompts or more: one has no interval", "1 prompt")
     for prompts in (stage.held_out and stage.held_out.prompts, stage.guard.prompts):
         if prompts:
             read_rows(prompts)
@@ -182,11 +184,11 @@ def _assemble(place: Place, log: RunLog, view: LogView, worker: Worker, allow_dr
         guard.restore(state.guard)
     held_out = _held_out(stage, asking)
 
-    def examine(step: int) -> Reading:
+    def examine(step: int) -> Reading | NotMeasured:
         assert held_out is not None
-        found = Examination.hold(held_out, run, step, learner.sampler(), feedback, worker)
+        found = Examiner(held_out, run, feedback, worker).hold(step, learner.sampler())
         before = [r for r in guard.readings if isinstance(r, Reading) and r.name == held_out.name]
-        return found.against(before[0]) if before else found.reading
+        return compared(found, before[0]) if before and isinstance(found, Reading) else found
 
     pace = Pace(
         windows=stage.windows,

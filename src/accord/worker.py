@@ -32,15 +32,16 @@ class Worker:
             future.cancel()
             raise
 
-    def close(self) -> None:
+    def close(self, patience: float = 30) -> None:
         if not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._loop.stop)
-            self._thread.join(timeout=30)
+            self._thread.join(timeout=patience)
             if not self._thread.is_alive():
                 self._loop.close()
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self.close()
+    def __exit__(self, kind: object, *_: object) -> None:
+        # After Ctrl-C nobody waits for an overseer that does not come back; its thread dies with the process.
+        self.close(30 if kind is None else 1)

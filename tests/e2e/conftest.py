@@ -1,4 +1,4 @@
-"""What the proofs share: the files of a tiny plan, a folder for the runs of one test, and a run that is whole."""
+"""What the proofs share: the files of a tiny plan, a folder for one test, and a run that is whole."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether two run folders say the same to the bit: their models, their records, their figures, their index."""
+"""Whether two run folders say the same to the bit: models, records, figures, index."""
 
 from __future__ import annotations
 

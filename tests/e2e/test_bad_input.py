@@ -125,7 +125,7 @@ def test_a_reward_that_raises_is_missing_evidence(
     run: Callable[..., Ended], files: Path, place: Path
 ) -> None:
     (place / "sick.py").write_text("def grade(prompts, answers):\n    raise OSError(0)\n", "utf-8")
-    plan = tiny_plan(only=True, held_out={"prompts": "held_out.jsonl", "n": 2, "max_tokens": 4})
+    plan = tiny_plan(only=True)
     del plan["stage"][0]["held_out"]
     plan["stage"][0]["ask"][0]["overseer"]["fn"] = "sick.py:grade"
     paused = run(plan)
@@ -157,6 +157,6 @@ def test_unicode_in_paths_and_prompts(place: Path) -> None:
     assert told["folder"] == f"{runs}/tiny-1"
     again = accord("resume", runs / "tiny-1", "--json", at=place)
     assert again.code == 0 and json.loads(again.out)["headline"] == told["headline"]
-    prompts = {line for file in (runs / "tiny-1/amplify/episodes").iterdir() for line in file.read_text("utf-8").split("\n")}  # fmt: skip
-    assert any("何ですか" in line for line in prompts)
+    logs = (runs / "tiny-1/amplify/episodes").iterdir()
+    assert any("何ですか" in file.read_text("utf-8") for file in logs)
     assert "流れ und Größe 🙂" in (runs / "tiny-1/report.html").read_text("utf-8")

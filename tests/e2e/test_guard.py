@@ -69,7 +69,8 @@ def test_a_planted_collapse_pauses_with_its_evidence_on_disk(
     )
     assert f"--accept {decision['id'][:12]} --by NAME --reason TEXT" in refused.err
     assert len(log(place).lines) == len(view.lines), "a refusal leaves nothing behind"
-    said(accord("resume", run_folder, "--accept", "0123456789ab", "--by", "A", "--reason", "B", at=files), 2, decision["id"][:12])  # fmt: skip
+    another = ["--accept", "0123456789ab", "--by", "A", "--reason", "B"]
+    said(accord("resume", run_folder, *another, at=files), 2, decision["id"][:12])
     lame = accord("resume", run_folder, "--accept", decision["id"], "--by", "A. Person", at=files)
     assert lame.code == 1 and "--reason is missing" in lame.err
 

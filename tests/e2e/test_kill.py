@@ -1,4 +1,4 @@
-"""Killed at random moments and resumed, a run comes out as if nothing had happened (``bench/kill.py``, five times)."""
+"""Killed at random moments and resumed, a run comes out as if nothing had happened (``bench/kill.py``)."""
 
 from __future__ import annotations
 

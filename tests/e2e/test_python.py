@@ -42,7 +42,7 @@ def test_ten_lines_from_model_and_prompts_to_a_report(
     assert (outcome.action, outcome.stages, outcome.decision) == ("done", ["small"], None)
     assert outcome.report == Path("runs/small-1/report.html") and outcome.report.is_file()
     assert "UNGATED" in outcome.report.read_text("utf-8")
-    updates = [e for e in read_log(outcome.folder / "small").records("event")]
+    updates = read_log(outcome.folder / "small").records("event")
     assert len(updates) == 6, "two windows and two updates in each"
     from transformers import AutoModelForCausalLM
 

@@ -3,7 +3,7 @@
 Limits hold on the largest and on the mean deviation of all trained weights after three AdamW steps. AdamW
 divides by the root of the second moment, so where a gradient is next to nothing the sign of a rounding error
 decides: the largest may reach a fraction of the learning rate (5e-3), the mean may not.
-Mutants: a mean over the micro-batch for the count of the step, gradients not added, counts of the micro-batch.
+Mutants: a mean over the micro-batch for the count of the step, gradients not added, rows left out.
 """
 
 from __future__ import annotations

@@ -40,6 +40,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _fail("Windows is not supported; Accord runs on Linux, macOS and WSL", Exit.ERROR)
     place = Place()
     try:
+        _hear_ctrl_c()
         from accord.cli.app import build_app
 
         words = sys.argv[1:] if argv is None else list(argv)
@@ -53,6 +54,25 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _interrupted(place)
     except SystemExit as leaving:
         return leaving.code if isinstance(leaving.code, int) else Exit.ERROR
+
+
+def _hear_ctrl_c() -> None:
+    """Ctrl-C during a finalizer, where Python swallows what is raised, is heard a moment later."""
+    import signal
+    import threading
+    from types import FrameType
+
+    def heard(number: int, frame: FrameType | None) -> None:
+        while frame is not None:
+            if frame.f_code.co_name == "__del__":
+                threading.Timer(0.05, signal.raise_signal, [number]).start()
+                return
+            frame = frame.f_back
+        raise KeyboardInterrupt
+
+    mine = threading.current_thread() is threading.main_thread()
+    if mine and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, heard)
 
 
 def _explained(error: Exception, place: Place) -> int:

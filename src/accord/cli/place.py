@@ -33,9 +33,10 @@ class Place:
 
 def run_folder(run: Path, runs: Path) -> Path:
     """The folder that ``run`` names: a path, or a run under ``runs``. Unreadable where there is none."""
-    for folder in (run, runs / run):
-        if folder.is_dir():
-            return folder
+    places = (run, runs / run)
+    # A folder here that only bears the run's name does not hide the run.
+    for folder in (*(p for p in places if (p / "run.json").is_file()), *(p for p in places if p.is_dir())):
+        return folder
     known = _folders(runs)
     advice = nearest(str(run), known) or (f"runs here: {', '.join(sorted(known)[-5:])}" if known else "")
     raise Unreadable(run, f"a run's folder, or the name of one in {runs}", advice)

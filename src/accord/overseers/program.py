@@ -78,7 +78,8 @@ class Program(Part):
         module, _, name = self.fn.rpartition(":")
         try:
             found = getattr(_load(module), name, None)
-        except (ImportError, OSError, SyntaxError) as error:
+        # A user's file may raise anything while it is imported; all of it is an error of the plan.
+        except Exception as error:
             raise PlanError(
                 "fn", self.fn, "module:function or file.py:function", f"cannot import it: {error}"
             ) from error

@@ -59,6 +59,7 @@ def _string(text: str) -> str:
 
 def _number(value: float) -> str:
     """A float as ECMAScript prints it: shortest digits, an exponent outside 1e-6 … 1e21."""
+    value = float(value)  # a numpy number prints as itself, not as its digits
     if math.isnan(value):
         return '"NaN"'
     if math.isinf(value):

@@ -178,6 +178,14 @@ class Spread(_Verdict):
 
 Verdict = Annotated[Ranked | Graded | Critiqued | Revised | Labelled | Spread, Field(discriminator="type")]
 
+_FITTING: dict[Kind, tuple[type[_Verdict], ...]] = {
+    Kind.COMPARE: (Ranked, Spread),
+    Kind.GRADE: (Graded,),
+    Kind.CRITIQUE: (Critiqued,),
+    Kind.REVISE: (Revised,),
+    Kind.LABEL: (Labelled, Spread),
+}
+
 # The closed lists of reasons: what a person may say, then what a machine may say.
 Abstention = Literal[
     "unclear",
@@ -235,6 +243,10 @@ class Judgment(Record):
     def problem_with(self, question: Question) -> str | None:
         """Why this verdict cannot answer that question, or None. The desk refuses such judgments."""
         asked = set(question.responses)
+        if self.verdict is not None and not isinstance(self.verdict, _FITTING[question.asks]):
+            return (
+                f"verdict: a {question.asks.value} question is not answered by a {self.verdict.type} verdict"
+            )
         match self.verdict:
             case Ranked(tiers=tiers, acceptable=acceptable):
                 named = [r for tier in tiers for r in tier]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cached_property
-from typing import ClassVar, cast
+from typing import Any, ClassVar, Self, cast
 
 from pydantic import BaseModel, ConfigDict
 
@@ -34,6 +35,12 @@ class Record(BaseModel):
         inside = set(type(self).model_fields) - self.outside
         fields = self.model_dump(mode="json", include=inside, exclude_defaults=True)
         return digest({"kind": self.kind, "v": self.v, "fields": cast(JSON, fields)})
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """A copy with other fields has another id: the one this record has cached is not taken along."""
+        copied = super().model_copy(update=update, deep=deep)
+        vars(copied).pop("id", None)
+        return copied
 
     def body(self) -> dict[str, JSON]:
         """Every field that is not at its default, as JSON; ``read_record`` reads it back."""

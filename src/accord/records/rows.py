@@ -94,6 +94,8 @@ class Batch:
     def take(self, rows: Sequence[int] | Ints) -> Batch:
         """The same batch with these rows only, in this order. Counts stay those of the whole."""
         rows = np.asarray(rows, dtype=np.int64)
+        if len(np.unique(rows)) != len(rows):
+            raise ValueError(f"a row is taken once, got {rows.tolist()}")
         lengths = self.lengths_S()
         starts: Ints = np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(lengths)])
         chosen = [int(s) for r in rows for s in np.flatnonzero(self.row_S == r)]

@@ -1,3 +1,4 @@
+# size: one table of bad models
 """Opening models: what is whole opens, and each way to be broken has its one error."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# size: one machine of steps, broken at each
 """``accord pull``: wherever it is stopped, a second call finishes; nothing half-done passes for a model."""
 
 from __future__ import annotations

@@ -1,5 +1,7 @@
 """Records come back from their bodies with the same id; an id holds what a fact is, not how it is written."""
 
+# size: a strategy for each of the eleven kinds
+
 from __future__ import annotations
 
 import json

@@ -90,7 +90,7 @@ class Local(Part):
         return LocalSampler(
             opened,
             f"base:{manifest_digest(model_manifest(opened.folder))[:16]}",
-            decoder=(lambda: copy.model) if copy else None,
+            copy=copy,
             progress=progress,
         )
 

@@ -132,7 +132,8 @@ def _pick(scores: Tensor, uniform: Tensor) -> tuple[Tensor, Tensor]:
     logp = torch.log_softmax(scores, 1)
     cumulative = logp.exp().cumsum(1)
     # right=True: the first token whose cumulative mass exceeds the draw; one of probability 0 is never hit.
-    level = (uniform.to(cumulative.dtype) * cumulative[:, -1])[:, None]
+    # A draw within rounding of 1 would exceed nothing, so the level stays below the whole mass.
+    level = (uniform.to(cumulative.dtype).clamp(max=1 - 2**-23) * cumulative[:, -1])[:, None]
     token = torch.searchsorted(cumulative, level, right=True)[:, 0].clamp(max=scores.shape[1] - 1)
     return token, logp.gather(1, token[:, None])[:, 0]
 

@@ -58,6 +58,10 @@ class DecodeCopy:
         self.model.requires_grad_(False)
         self._version = ""
 
+    def forget(self) -> None:
+        """The next refresh copies, whatever version it names: two histories can reach one version."""
+        self._version = ""
+
     def refresh(self, source: PreTrainedModel, version: str) -> PreTrainedModel:
         if version != self._version:
             with torch.no_grad():

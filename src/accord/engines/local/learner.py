@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+import os
+import re
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import numpy as np
 import torch
+from safetensors import SafetensorError
 from safetensors import torch as safetensors
 from torch import Tensor
 
@@ -88,14 +90,10 @@ class LocalLearner:
         return [note for note in (*self._start.opened.notes, decoding, self._forward.note) if note]
 
     def sampler(self) -> Sampler:
-        decoder: Callable[[], PreTrainedModel] | None = None
-        if self._decoder is not None:
-            decoder = partial(self._decoder.refresh, self._model, self.version)
-
         return LocalSampler(
             self._start.opened,
             self.version,
-            decoder=decoder,
+            copy=self._decoder,
             current=lambda: self.version,
             progress=self._start.progress,
         )
@@ -137,6 +135,8 @@ class LocalLearner:
         self._optimizer.zero_grad(set_to_none=True)
         for micro in self._micro_batches(part):
             rows_now = part.take(micro)
+            if not rows_now.lengths_S().sum():
+                continue  # nothing was said, so nothing is learnt
             out, totals = self._backward(rows_now, counts, batch.weights, loss)
             for name, total in totals.items():
                 terms[name] += total / counts[name]
@@ -173,10 +173,11 @@ class LocalLearner:
     def restore(self, ref: ModelRef) -> None:
         folder = Path(ref.path)
         weights = _read(folder / "weights.safetensors")
-        if set(weights) != set(self._trained):
-            raise Unreadable(
-                folder, "a checkpoint of this model and adapter", f"{len(weights)} other tensors"
-            )
+        shapes = {name: tuple(tensor.shape) for name, tensor in weights.items()}
+        if shapes != {name: tuple(parameter.shape) for name, parameter in self._trained.items()}:
+            raise Unreadable(folder, "a checkpoint of this model and adapter", f"{len(shapes)} other tensors")
+        if self._decoder is not None:
+            self._decoder.forget()
         with torch.no_grad():
             for name, parameter in self._trained.items():
                 parameter.copy_(weights[name])
@@ -196,7 +197,7 @@ class LocalLearner:
         with torch.device("meta"):
             plain = type(self._model)(self._model.config)
         plain.generation_config = self._model.generation_config
-        with quiet():
+        with quiet(), _told_as_oserror(to):
             cast(Any, plain).save_pretrained(to, state_dict=weights)
         cast(Any, self._start.opened.tokenizer).save_pretrained(to)
         return ModelRef(name=self.version, path=str(to), base=self._start.base)
@@ -218,7 +219,7 @@ class LocalLearner:
 
     def _micro_batches(self, part: Batch) -> list[list[int]]:
         """Rows of like length together within the token budget; a row's sequences stay together."""
-        size = [0] * (int(part.row_S.max()) + 1)
+        size = [0] * (int(part.row_S.max(initial=-1)) + 1)
         for s, row in zip(part.sequences, part.row_S, strict=True):
             size[int(row)] += len(s.tokens)
         return list(budgeted(size, self._config.tokens_per_pass))
@@ -234,7 +235,20 @@ class LocalLearner:
 
 
 def _write(tensors: dict[str, Tensor], path: Path) -> None:
-    cast(Any, safetensors).save_file(tensors, path)
+    with _told_as_oserror(path):
+        cast(Any, safetensors).save_file(tensors, path)
+
+
+@contextmanager
+def _told_as_oserror(path: Path) -> Generator[None]:
+    """A full disk as safetensors tells it, in the form that ``disk`` knows."""
+    try:
+        yield
+    except SafetensorError as error:
+        number = re.search(r"os error (\d+)", str(error))
+        if number is None:
+            raise
+        raise OSError(int(number[1]), os.strerror(int(number[1])), str(path)) from error
 
 
 def _read(path: Path) -> dict[str, Tensor]:

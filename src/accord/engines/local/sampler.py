@@ -19,8 +19,7 @@ from accord.records import Sequence as Masked
 from accord.records.rows import Group, Text
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedModel
-
+    from accord.engines.local.decoder import DecodeCopy
     from accord.engines.local.models import Opened
 
 __all__ = ["LocalSampler"]
@@ -30,7 +29,7 @@ _SCORED_TOKENS = 4096
 
 
 class LocalSampler:
-    """Answers from ``decoder`` (a merged, possibly bfloat16 copy), scores with the float32 model itself.
+    """Answers from ``copy`` (merged, possibly bfloat16), where there is one; scores with the model itself.
 
     ``current`` tells the version of the weights now; once it differs from ``policy`` this view raises.
     """
@@ -42,13 +41,13 @@ class LocalSampler:
         opened: Opened,
         policy: str,
         *,
-        decoder: Callable[[], PreTrainedModel] | None = None,
+        copy: DecodeCopy | None = None,
         current: Callable[[], str] | None = None,
         progress: Progress | None = None,
     ) -> None:
         self.policy = policy
         self._opened = opened
-        self._decoder = decoder or (lambda: opened.model)
+        self._copy = copy
         self._current = current or (lambda: policy)
         self._progress = progress or Silent()
         self._forward = Forward(opened.model)
@@ -76,7 +75,7 @@ class LocalSampler:
             for p in prompts
         ]
         found: dict[tuple[int, int], Drawn] = {}
-        model = self._decoder()
+        model = self._copy.refresh(self._opened.model, self.policy) if self._copy else self._opened.model
         for batch in self._batches(wanted, n):
             for done in decode(
                 model, [wanted[p] for p in batch], how.max_tokens, how.temperature, self._opened.stop
@@ -114,6 +113,8 @@ class LocalSampler:
     def load(self, weights: dict[str, torch.Tensor], version: str) -> None:
         """Take over another model's weights; what ``Learner.publish`` calls."""
         self._opened.model.load_state_dict(weights)
+        if self._copy is not None:
+            self._copy.forget()
         self.policy = version
         self._current = lambda: version
 

@@ -83,7 +83,8 @@ def _rows(file: Path) -> Iterator[DataRow]:
 def _row(file: Path, number: int, line: str) -> DataRow:
     try:
         fields = json.loads(line)
-    except ValueError as error:
+        json.dumps(fields, ensure_ascii=False).encode("utf-8")  # a lone surrogate is no text
+    except (ValueError, RecursionError) as error:
         raise Unreadable(file, "one JSON object per line", f"{error}: {line[:80]!r}", number) from error
     if not isinstance(fields, dict):
         raise Unreadable(file, "one JSON object per line", f"{type(fields).__name__}: {line[:80]!r}", number)
@@ -107,4 +108,8 @@ def _row(file: Path, number: int, line: str) -> DataRow:
         raise Unreadable(
             file, 'messages as {"role", "content"}', f"{where}: {problem['msg']}", number
         ) from error
+    try:
+        str(prompt.id)  # a number that has no exact JSON form has no id either
+    except ValueError as error:
+        raise Unreadable(file, "values that JSON can hold exactly", str(error), number) from error
     return DataRow(prompt, completion)
