@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from accord.audit import audit
+    from accord.auditing import audit
     from accord.pipeline import resume, run
     from accord.plan import Plan, Stage, read_plan
 
@@ -22,7 +22,7 @@ _WHERE = {
     "read_plan": "accord.plan",
     "run": "accord.pipeline",
     "resume": "accord.pipeline",
-    "audit": "accord.audit",
+    "audit": "accord.auditing",
 }
 
 

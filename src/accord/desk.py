@@ -98,17 +98,13 @@ class FrontDesk:
         shared = running is not None and not (asker and self._awaits(key, asker))
         waits.append(key)
         try:
-            if running is not None and shared:
-                try:
-                    return await asyncio.shield(running)
-                except asyncio.CancelledError:
-                    if not running.cancelled():
-                        raise
-                # The one who asked first was cancelled, not we: ask again.
-                return await self.judged(overseer, question, above)
-            return await self._first(overseer, question, above, register=running is None)
+            if running is None or not shared:
+                return await self._first(overseer, question, above, register=running is None)
+            answered = await _unless_cancelled(running)
         finally:
             waits.remove(key)
+        # The one who asked first was cancelled, not we: ask again.
+        return answered or await self.judged(overseer, question, above)
 
     async def _first(
         self, overseer: Overseer, question: Question, above: _Seat | None, *, register: bool
@@ -219,6 +215,16 @@ class _Seat:
         tokens_in, tokens_out = len(response.prompt_tokens), len(response.tokens)
         self.spent += Cost(calls=1, tokens_in=tokens_in, tokens_out=tokens_out)
         return response
+
+
+async def _unless_cancelled(running: asyncio.Future[_Asked]) -> _Asked | None:
+    """What another waits for, or None when that other was cancelled; our own cancellation is raised."""
+    try:
+        return await asyncio.shield(running)
+    except asyncio.CancelledError:
+        if not running.cancelled():
+            raise
+        return None
 
 
 async def _judged(front: FrontDesk, overseer: Overseer, question: Question, above: _Seat | None) -> _Asked:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from accord.audit import audit
+from accord.auditing import audit
 from accord.engines.local.tiny import save_tiny
 from accord.errors import PlanError
 from accord.records import Reading

@@ -74,7 +74,7 @@ def audit(
 
     One table, from the indicators that watch training and the same draws for every model.
     """
-    from accord.audit import audit as measure
+    from accord.auditing import audit as measure
 
     screen = Screen(json, quiet)
     with screen.working() as progress:

@@ -194,7 +194,7 @@ def test_report_writes_opens_and_speaks_json(
 
 
 def test_audit_makes_a_table(fake: Any, capsys: pytest.CaptureFixture[str]) -> None:
-    calls = fake("accord.audit.audit", Document({"model": "a", "kl": 0.123456}))
+    calls = fake("accord.auditing.audit", Document({"model": "a", "kl": 0.123456}))
     assert main(["audit", "a", "b", "--base", "c", "--prompts", "p.jsonl", "--answers", "8", "--quiet"]) == 0
     (positional, named) = calls[0]
     assert positional == (["a", "b"], "c")
