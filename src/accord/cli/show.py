@@ -112,6 +112,9 @@ class Bar:
             self._task = None
 
 
+_KNOWN_FROM = 0.03  # the share of a phase after which its speed is known well enough to tell the time left
+
+
 class Lines:
     """Plain lines for logs: at most one of progress in ``every`` seconds, and each line that is said."""
 
@@ -149,7 +152,8 @@ class Lines:
         parts = [self._what]
         if self._total:
             parts[0] += f" {100 * min(self._done / self._total, 1):.0f} %"
-            if 0 < self._done < self._total:
+            # Earlier than that the speed is a guess: a first answer after loading would promise hours.
+            if _KNOWN_FROM <= self._done / self._total < 1:
                 left = (now - self._began) / self._done * (self._total - self._done)
                 parts.append(f"{duration(left)} left")
         self._write(" · ".join([*parts, self._note] if self._note else parts))

@@ -187,7 +187,7 @@ def _told_guard(logs: Sequence[StageLog]) -> str:
 
 def _stamp(plan: Plan, logs: Sequence[StageLog]) -> str:
     if plan.purpose == "explore":
-        return "UNGATED: this run explores. Its result is not one to keep, and accord keep refuses it."
+        return "UNGATED: this run explores. Its result is not a model to keep."
     if any(log.entry and log.entry.gated for log in logs):
         return "For a model to keep: the evidence gate was passed."
     return (

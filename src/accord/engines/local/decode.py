@@ -129,13 +129,14 @@ def _step(model: PreTrainedModel, tokens: Tensor, mask: Tensor, cache: DynamicCa
 
 def _pick(scores: Tensor, uniform: Tensor) -> tuple[Tensor, Tensor]:
     """Tokens by inverse transform, and their log-probabilities."""
-    logp = torch.log_softmax(scores, 1)
-    cumulative = logp.exp().cumsum(1)
+    top = scores.amax(1, keepdim=True)
+    cumulative = (scores - top).exp_().cumsum(1)
+    whole = cumulative[:, -1]
     # right=True: the first token whose cumulative mass exceeds the draw; one of probability 0 is never hit.
     # A draw within rounding of 1 would exceed nothing, so the level stays below the whole mass.
-    level = (uniform.to(cumulative.dtype).clamp(max=1 - 2**-23) * cumulative[:, -1])[:, None]
+    level = (uniform.to(cumulative.dtype).clamp(max=1 - 2**-23) * whole)[:, None]
     token = torch.searchsorted(cumulative, level, right=True)[:, 0].clamp(max=scores.shape[1] - 1)
-    return token, logp.gather(1, token[:, None])[:, 0]
+    return token, (scores.gather(1, token[:, None]) - top)[:, 0] - whole.log()
 
 
 def _ints(values: Tensor) -> list[int]:
