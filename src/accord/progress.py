@@ -1,10 +1,10 @@
-"""How long work tells whoever waits for it that it goes on: Progress, and Silent for when nobody watches."""
+"""How long work tells whoever waits that it goes on: Progress, Silent for when nobody watches, durations."""
 
 from __future__ import annotations
 
 from typing import Protocol
 
-__all__ = ["Progress", "Silent"]
+__all__ = ["Progress", "Silent", "duration"]
 
 
 class Progress(Protocol):
@@ -41,3 +41,17 @@ class Silent:
 
     def end(self) -> None:
         """Nothing."""
+
+
+def duration(seconds: float) -> str:
+    """A time people can read.
+
+    >>> duration(8.4), duration(95), duration(7260)
+    ('8 s', '1 min 35 s', '2 h 1 min')
+    """
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"

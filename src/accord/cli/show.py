@@ -15,14 +15,14 @@ import time
 from collections.abc import Callable, Generator, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple, TextIO
 
-from accord.progress import Progress, Silent
+from accord.progress import Progress, Silent, duration
 
 if TYPE_CHECKING:
     from rich.progress import TaskID
 
     from accord.records import JSON
 
-__all__ = ["Bar", "Lines", "Screen", "duration", "table"]
+__all__ = ["Bar", "Lines", "Screen", "table"]
 
 
 class Screen(NamedTuple):
@@ -47,7 +47,7 @@ class Screen(NamedTuple):
 
     def give(self, document: JSON, lines: Sequence[str]) -> None:
         """The result: the document under ``--json``, else the lines."""
-        text = json.dumps(_finite(document), ensure_ascii=False, indent=2) if self.json else "\n".join(lines)
+        text = _json(document) if self.json else "\n".join(lines)
         sys.stdout.write(f"{text}\n")
         sys.stdout.flush()
 
@@ -163,20 +163,6 @@ class Lines:
         self._to.flush()
 
 
-def duration(seconds: float) -> str:
-    """A time people can read.
-
-    >>> duration(8.4), duration(95), duration(7260)
-    ('8 s', '1 min 35 s', '2 h 1 min')
-    """
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s"
-    return f"{whole // 3600} h {whole % 3600 // 60} min"
-
-
 def table(rows: Sequence[Mapping[str, object]]) -> list[str]:
     """Aligned lines under a head of all keys; a missing cell is empty.
 
@@ -197,12 +183,7 @@ def _cell(value: object) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
-def _finite(value: JSON) -> JSON:
-    """JSON has no infinities; as in records, they are written as text."""
-    if isinstance(value, float) and not math.isfinite(value):
-        return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
-    if isinstance(value, Mapping):
-        return {key: _finite(item) for key, item in value.items()}
-    if isinstance(value, Sequence) and not isinstance(value, str):
-        return [_finite(item) for item in value]
-    return value
+def _json(document: JSON) -> str:
+    from accord.records import finite  # loads pydantic, which --help does without
+
+    return json.dumps(finite(document), ensure_ascii=False, indent=2)

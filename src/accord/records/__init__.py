@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from accord.records.accounts import Account, account
-from accord.records.canonical import JSON, canonical, digest
+from accord.records.canonical import JSON, canonical, digest, finite
 from accord.records.events import Action, Decision, Entry, ModelRef, NotMeasured, Reading, StepEvent
 from accord.records.feedback import (
     Abstention,
@@ -67,6 +67,7 @@ __all__ = [
     "account",
     "canonical",
     "digest",
+    "finite",
     "read_record",
 ]
 

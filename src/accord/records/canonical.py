@@ -12,7 +12,7 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 
-__all__ = ["JSON", "canonical", "digest"]
+__all__ = ["JSON", "canonical", "digest", "finite"]
 
 JSON = None | bool | int | float | str | Sequence["JSON"] | Mapping[str, "JSON"]
 
@@ -51,6 +51,21 @@ def digest(value: JSON) -> str:
     True
     """
     return hashlib.sha256(canonical(value).encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def finite(value: JSON) -> JSON:
+    """The same value with non-finite numbers as strings, as in the ids; JSON has no infinities.
+
+    >>> finite({"a": [1.0, float("-inf")]})
+    {'a': [1.0, '-Infinity']}
+    """
+    if isinstance(value, float) and not math.isfinite(value):
+        return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+    if isinstance(value, Mapping):
+        return {key: finite(item) for key, item in value.items()}
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return [finite(item) for item in value]
+    return value
 
 
 def _string(text: str) -> str:

@@ -10,9 +10,10 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from accord import __version__
+from accord.progress import duration
 from accord.reports.charts import Drawn, draw_change, draw_curve, draw_levels, draw_measured
 from accord.reports.document import Measured, RunReport, StageReport
-from accord.reports.words import Scale, counted, duration, number, percent, short, visible
+from accord.reports.words import Scale, counted, number, percent, short, visible
 
 if TYPE_CHECKING:
     from jinja2 import Environment

@@ -12,7 +12,6 @@ import unicodedata
 __all__ = [
     "Scale",
     "counted",
-    "duration",
     "interval",
     "number",
     "percent",
@@ -149,20 +148,6 @@ def counted(count: int, one: str, many: str = "") -> str:
     ('1 window', '12,000 windows')
     """
     return f"{count:,} {one if count == 1 else many or one + 's'}"
-
-
-def duration(seconds: float) -> str:
-    """A time in the two units that matter.
-
-    >>> duration(8.4), duration(95), duration(7260)
-    ('8 s', '1 min 35 s', '2 h 1 min')
-    """
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s"
-    return f"{whole // 3600} h {whole % 3600 // 60} min"
 
 
 def short(record: str, digits: int = 8) -> str:

@@ -12,14 +12,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple, cast
 
 from accord.errors import Unreadable
-from accord.records import JSON, KINDS, Record, read_record
+from accord.records import JSON, KINDS, Record, finite, read_record
 from accord.stores.files import disk, sync_folder, write_aside
 
 __all__ = [
@@ -119,22 +118,11 @@ def json_text(value: JSON) -> bytes:
     try:
         text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     except ValueError:
-        return json_text(_finite(value))
+        return json_text(finite(value))
     try:
         return text.encode("utf-8") + b"\n"
     except UnicodeEncodeError:  # half of a surrogate pair: legal in JSON only as an escape
         return json.dumps(value, separators=(",", ":"), allow_nan=False).encode("ascii") + b"\n"
-
-
-def _finite(value: JSON) -> JSON:
-    """The same value with non-finite numbers as strings, as in the ids."""
-    if isinstance(value, float) and not math.isfinite(value):
-        return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
-    if isinstance(value, Mapping):
-        return {key: _finite(item) for key, item in value.items()}
-    if isinstance(value, Sequence) and not isinstance(value, str):
-        return [_finite(item) for item in value]
-    return value
 
 
 # Reading

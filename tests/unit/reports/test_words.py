@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from accord.reports.words import Scale, duration, number, percent, points, signed, visible
+from accord.progress import duration
+from accord.reports.words import Scale, number, percent, points, signed, visible
 
 
 @pytest.mark.parametrize(
