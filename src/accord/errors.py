@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable
+from contextlib import contextmanager
 from difflib import get_close_matches
 
-__all__ = ["AccordError", "ContractError", "PlanError", "Refused", "Unreadable", "nearest"]
+__all__ = ["AccordError", "ContractError", "PlanError", "Refused", "Unreadable", "beneath", "nearest"]
 
 
 class AccordError(Exception):
@@ -26,6 +27,15 @@ class PlanError(AccordError):
         return PlanError(
             f"{prefix}.{self.path}" if self.path else prefix, self.value, self.allowed, self.advice
         )
+
+
+@contextmanager
+def beneath(path: str) -> Generator[None]:
+    """A PlanError raised inside is seen from further up: its path begins with ``path``."""
+    try:
+        yield
+    except PlanError as error:
+        raise error.under(path) from None
 
 
 class ContractError(AccordError):

@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple, cast
 
 from accord import catalog
-from accord.errors import Refused, Unreadable
+from accord.errors import Refused, Unreadable, beneath
 from accord.plan import Plan, Stage, read_plan
 from accord.ports import Method
 from accord.progress import Progress, Silent
 from accord.records import JSON, Decision
-from accord.stage import Acceptance, Place, check_stage, finished, run_stage
+from accord.stage import Acceptance, Place, check_base, check_stage, finished, run_stage
 from accord.stores.files import make_folder, write_aside
 
 if TYPE_CHECKING:
@@ -59,8 +59,10 @@ def run(
     plan = settled(plan, [*([beside] if beside else []), Path.cwd()])
     catalog.check(plan)
     _permitted(plan)
-    for stage in plan.stage:
-        check_stage(plan, stage)
+    for index, stage in enumerate(plan.stage):
+        check_base(plan, stage)
+        with beneath(f"stage[{index}]"):
+            check_stage(plan, stage)
     folder = _new_folder(runs, plan.name, name)
     index = f"sqlite:///{(runs / 'accord.db').resolve()}" if store is None else store
     write_aside(folder / "run.json", json.dumps({"store": index, "plan": plan.hash}, indent=1))

@@ -68,15 +68,13 @@ class Offline(Part):
         for row in rows:
             if row.completion is None:
                 raise PlanError(
-                    "source.data",
+                    "data",
                     self.data,
                     "rows that all have a completion",
                     f"missing after {row.prompt.text!r}",
                 )
         if around.shape.by != "data":
-            raise PlanError(
-                "source.name", "offline", "rollouts", "this method learns from the policy's own answers"
-            )
+            raise PlanError("name", "offline", "rollouts", "this method learns from the policy's own answers")
         return _Offline(self, rows, around)
 
 
@@ -106,9 +104,7 @@ class Rollouts(Part):
 
     def open(self, around: Surroundings) -> Source:
         if around.shape.by != "policy":
-            raise PlanError(
-                "source.name", "rollouts", "offline", "this method learns from completions in a file"
-            )
+            raise PlanError("name", "rollouts", "offline", "this method learns from completions in a file")
         prompts = {row.prompt.id: row.prompt for row in read_rows(self.prompts)}
         return _Rollouts(self, list(prompts.values()), around)
 

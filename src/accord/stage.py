@@ -17,7 +17,7 @@ from typing import NamedTuple, Protocol, cast
 from accord import __version__, catalog
 from accord.checkpoints import Progressing, latest, load_state
 from accord.desk import FrontDesk
-from accord.errors import Refused, Unreadable
+from accord.errors import Refused, Unreadable, beneath
 from accord.feedback import Asking, StageFeedback
 from accord.guard import Guard, Probing, Watch
 from accord.heldout import Examiner, HeldOutSet, compared
@@ -34,7 +34,7 @@ from accord.stores.foreign.prompts import read_rows
 from accord.stores.runlog import LogView, RunLog, read_log
 from accord.worker import Worker
 
-__all__ = ["Acceptance", "Engine", "Place", "check_stage", "finished", "run_stage"]
+__all__ = ["Acceptance", "Engine", "Place", "check_base", "check_stage", "finished", "run_stage"]
 
 
 class Engine(Protocol):
@@ -79,21 +79,28 @@ def finished(folder: Path) -> bool:
     return (folder / "model").is_dir() and folder.is_dir() and bool(read_log(folder).records("entry"))
 
 
+def check_base(plan: Plan, stage: Stage) -> None:
+    """Raises where the stage's engine cannot open the plan's base, which the guard reads."""
+    cast(Engine, catalog.build("engines", stage.learner)).check(plan.model)
+
+
 def check_stage(plan: Plan, stage: Stage) -> None:
-    """Raises what would otherwise stop the stage after its start: a model or a file that cannot be read."""
+    """Raises what would otherwise stop the stage after its start: a model or file that cannot be read."""
     engine = cast(Engine, catalog.build("engines", stage.learner))
-    for model in {plan.model, stage.model or plan.model}:
-        if not model.startswith("stage:"):
-            engine.check(model)
+    if stage.model is not None and not stage.model.startswith("stage:"):
+        engine.check(stage.model)
     method = cast(Method, catalog.build("methods", stage.method))
     source = cast(SourcePart, catalog.build("sources", stage.source))
-    with Worker() as worker:
+    with Worker() as worker, beneath("source"):
         source.open(Surroundings(stage.name, plan.seed, method.rows, worker))
-    if stage.held_out and len({row.prompt.id for row in read_rows(stage.held_out.prompts)}) < 2:
-        raise Unreadable(stage.held_out.prompts, "two prompts or more: one has no interval", "1 prompt")
-    for prompts in (stage.held_out and stage.held_out.prompts, stage.guard.prompts):
-        if prompts:
-            read_rows(prompts)
+    if stage.guard.prompts is not None:
+        with beneath("guard"):
+            read_rows(stage.guard.prompts)
+    if stage.held_out is not None:
+        with beneath("held_out"):
+            held_out = {row.prompt.id for row in read_rows(stage.held_out.prompts)}
+        if len(held_out) < 2:
+            raise Unreadable(stage.held_out.prompts, "two prompts or more: one has no interval", "1 prompt")
 
 
 def run_stage(place: Place, acceptance: Acceptance | None, allow_drift: bool) -> Decision | None:
