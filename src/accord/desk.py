@@ -103,6 +103,8 @@ class FrontDesk:
             answered = await _unless_cancelled(running)
         finally:
             waits.remove(key)
+            if asker and not waits:
+                self._waits.pop(asker, None)
         # The one who asked first was cancelled, not we: ask again.
         return answered or await self.judged(overseer, question, above)
 

@@ -204,7 +204,7 @@ def _assemble(place: Place, log: RunLog, view: LogView, worker: Worker, allow_dr
         keep=stage.checkpoint.keep,
         window_worth=float(source.per_window * method.rows.n),
     )
-    total = _announce(place, learner, method, pace, held_out)
+    total = _announce(place, learner, method, pace, held_out, _looking(guard.watch))
     place.progress.advance(total * state.window / pace.windows)
     return Loop(
         run=run,
@@ -287,7 +287,7 @@ def _held_out(stage: Stage, asking: list[Asking]) -> HeldOutSet | None:
 
 
 def _announce(
-    place: Place, learner: Learner, method: Method, pace: Pace, held_out: HeldOutSet | None
+    place: Place, learner: Learner, method: Method, pace: Pace, held_out: HeldOutSet | None, looking: int
 ) -> float:
     """Begin the progress bar; its total, in units of about one answer, sampled or learnt from."""
     guard = place.stage.guard
@@ -300,7 +300,16 @@ def _announce(
     place.progress.begin(place.stage.name, total)
     for note in cast("list[str]", getattr(learner, "notes", [])):
         place.progress.say(note)
+    place.progress.say(f"the guard looks {audits} times and reads at most {looking:,} tokens each time")
     return total
+
+
+def _looking(watch: Watch) -> int:
+    """Tokens that the indicators read in one audit if every answer is as long as it may be."""
+    probing = watch.probing
+    asked = max(len(watch.base.encode(prompt, "").prompt_tokens) for prompt in probing.prompts)
+    costs = [i.cost(probing.probes, probing.answers, asked + probing.max_tokens) for i in watch.indicators]
+    return sum(cost.tokens_in for cost in costs)
 
 
 def _same_environment(place: Place, engine: Engine, allow_drift: bool) -> None:

@@ -37,7 +37,9 @@ _DISK = {
 def main(argv: Sequence[str] | None = None) -> int:
     """Do what the command line says; returns the exit code. The one place that catches everything."""
     if sys.platform == "win32":
-        return _fail("Windows is not supported; Accord runs on Linux, macOS and WSL", Exit.ERROR)
+        return _fail(
+            "Windows is not supported; Accord runs on Linux, also under WSL; macOS is untested", Exit.ERROR
+        )
     place = Place()
     try:
         _hear_ctrl_c()

@@ -85,7 +85,7 @@ class LocalLearner:
 
     @property
     def notes(self) -> list[str]:
-        """Which paths were taken and why, for the first screen and the report."""
+        """Which paths are taken and why, as far as that is known by now; for the first screen."""
         decoding = f"decoding in {str(self._decode_dtype).removeprefix('torch.')}"
         return [note for note in (*self._start.opened.notes, decoding, self._forward.note) if note]
 
