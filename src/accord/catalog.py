@@ -37,10 +37,16 @@ __all__ = [
 
 METHODS = {
     "best_of_n": "accord.methods.best_of_n:BestOfN",
+    "dpo": "accord.methods.dpo:DPO",
+    "grpo": "accord.methods.grpo:GRPO",
+    "ipo": "accord.methods.ipo:IPO",
+    "ppo": "accord.methods.ppo:PPO",
+    "reward_model": "accord.methods.reward_model:RewardModel",
     "sft": "accord.methods.sft:SFT",
 }
 OVERSEERS = {
     "program": "accord.overseers.program:Program",
+    "reward": "accord.overseers.reward:Reward",
 }
 ASKS = {
     "each": "accord.asks.each:Each",
@@ -149,6 +155,8 @@ def check(plan: Plan) -> None:
     for index, stage in enumerate(plan.stage):
         path = f"stage[{index}]"
         _built("sources", stage.source, f"{path}.source")
+        if stage.eval is not None:
+            _built("sources", stage.eval.source, f"{path}.eval.source")
         for number, ask in enumerate(stage.ask):
             _built("asks", ask, f"{path}.ask[{number}]")
             _built("overseers", ask.overseer, f"{path}.ask[{number}].overseer")

@@ -1,8 +1,9 @@
 """Checkpoints: everything the loop needs to go on to the bit, written aside, hashed, and renamed into place.
 
 A checkpoint is a folder ``checkpoints/<step>.<n>/`` (the n-th at that step): what the learner saved, the
-measured Batch and the place in it, the method's Memory, the guard's history, and ``manifest.json`` with the
-digest of every file.
+measured Batch and the place in it, the method's Memory, the guard's history, how the evaluations stand, and
+``manifest.json`` with the digest of every file. All checkpoints of one step hold the same weights, but for
+those that are saved once the stage is ``over``: these hold the weights that are its result.
 """
 
 from __future__ import annotations
@@ -10,19 +11,20 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast
 
 import numpy as np
 
 from accord.errors import Unreadable
+from accord.evaluation import Standing
 from accord.ports import Learner, Memory
 from accord.records import JSON, ModelRef, Sequence, canonical
 from accord.records.rows import Batch
 from accord.stores.files import disk, file_sha256, promote
 
-__all__ = ["Progressing", "keep_latest", "latest", "load_state", "save_state"]
+__all__ = ["Progressing", "at_step", "keep_latest", "latest", "load_state", "save_state"]
 
 _BATCH = "batch.npz"
 Ints = np.ndarray[tuple[int], np.dtype[np.int64]]
@@ -31,7 +33,10 @@ T = TypeVar("T", bound=np.generic)
 
 @dataclass
 class Progressing:
-    """Where a stage stands. ``batch`` is None between two windows; ``place`` counts its finished steps."""
+    """Where a stage stands. ``batch`` is None between two windows; ``place`` counts its finished steps.
+
+    ``over``: the guard has looked at the result, and nothing is left but to write it.
+    """
 
     step: int = 0
     window: int = 0
@@ -39,6 +44,8 @@ class Progressing:
     batch: Batch | None = None
     memory: Memory = field(default_factory=dict[str, JSON])
     guard: dict[str, JSON] = field(default_factory=dict[str, JSON])
+    standing: Standing = field(default_factory=Standing)
+    over: bool = False
 
 
 def save_state(folder: Path, state: Progressing, learner: Learner) -> Path:
@@ -58,6 +65,8 @@ def save_state(folder: Path, state: Progressing, learner: Learner) -> Path:
             "place": state.place,
             "memory": state.memory,
             "guard": state.guard,
+            "standing": asdict(state.standing),
+            "over": state.over,
             "batch": _batch_tree(state.batch) if state.batch is not None else None,
         }
         # Plain JSON, not the canonical form, which writes non-finite numbers as text and 1e17 as an integer.
@@ -74,17 +83,30 @@ def latest(folder: Path) -> Path | None:
     found = _standing(folder)
     if not found:
         return None
-    newest = found[-1]
-    manifest = cast("dict[str, str]", _tree(newest / "manifest.json"))
+    return _whole(found[-1])
+
+
+def at_step(folder: Path, step: int) -> Path:
+    """The newest checkpoint of this step; Unreadable where there is none, or one that is damaged."""
+    found = [p for p in _standing(folder) if int(p.stem) == step]
+    if not found:
+        advice = f"no such checkpoint; remove those after step {step} to train on from there"
+        raise Unreadable(folder, f"the checkpoint of step {step}, whose weights are to be kept", advice)
+    return _whole(found[-1])
+
+
+def _whole(checkpoint: Path) -> Path:
+    """The checkpoint, once every file of it has the bytes it was saved with."""
+    manifest = cast("dict[str, str]", _tree(checkpoint / "manifest.json"))
     for name, expected in manifest.items():
-        path = newest / name
+        path = checkpoint / name
         if not path.is_file() or file_sha256(path) != expected:
             raise Unreadable(
                 path,
                 "the bytes this checkpoint was saved with",
-                f"damaged since; remove {newest} to go on from the checkpoint before it",
+                f"damaged since; remove {checkpoint} to go on from the checkpoint before it",
             )
-    return newest
+    return checkpoint
 
 
 def load_state(folder: Path, learner: Learner) -> Progressing:
@@ -99,13 +121,18 @@ def load_state(folder: Path, learner: Learner) -> Progressing:
         batch=_read_batch(folder / _BATCH, shape) if shape is not None else None,
         memory=cast(Memory, tree["memory"]),
         guard=cast("dict[str, JSON]", tree["guard"]),
+        standing=Standing(**cast("dict[str, Any]", tree["standing"])),
+        over=cast(bool, tree["over"]),
     )
 
 
-def keep_latest(folder: Path, keep: int) -> None:
-    """Remove all but the newest ``keep`` checkpoints, and what killed writers left behind."""
+def keep_latest(folder: Path, keep: int, best: int = -1) -> None:
+    """Remove all but the newest ``keep`` and the newest of step ``best``, and what killed writers left."""
     found = _standing(folder)
+    spared = [p for p in found if int(p.stem) == best][-1:]
     for old in found[:-keep]:
+        if old in spared:
+            continue
         # Renamed first, so that a kill while deleting leaves no half checkpoint under a valid name.
         gone = old.with_name(f".work-{old.name}")
         old.rename(gone)

@@ -157,7 +157,9 @@ class Guard:
         self.commit([record for group in groups for record in (group.prompt, *group.responses)], step)
 
     def _last_step(self) -> int:
-        return max((reading.step for reading in self.readings), default=-1)
+        return max(
+            (r.step for r in self.readings if not r.name.startswith(("eval.", "held_out."))), default=-1
+        )
 
     def _fault(self, text: str, step: int) -> StepEvent:
         return StepEvent(run=self.watch.run, name="fault", step=step, text=text)

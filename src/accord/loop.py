@@ -1,7 +1,8 @@
 """The loop: windows from a source, updates by a learner, looks by the guard. It never names a method.
 
 Everything that decides is handed in; everything that must survive a kill goes through ``Progressing`` and the
-run log. A *window* is the rows of one batch, a *step* one optimizer update; audits come at window ends.
+run log. A *window* is the rows of one batch, a *step* one optimizer update; audits come at window ends,
+evaluations after updates. Once the stage is over, the learner holds the weights that are its result.
 """
 
 from __future__ import annotations
@@ -10,11 +11,12 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from accord.checkpoints import Progressing, keep_latest, save_state
+from accord.checkpoints import Progressing, at_step, keep_latest, save_state
+from accord.evaluation import Evaluator
 from accord.guard import Guard
 from accord.ports import Feedback, Learner, Method, Source
 from accord.progress import Progress
-from accord.records import Decision, NotMeasured, Reading, Record, StepEvent
+from accord.records import Decision, ModelRef, NotMeasured, Reading, Record, StepEvent
 from accord.records.rows import Window
 from accord.sources import seeded
 
@@ -23,13 +25,19 @@ __all__ = ["Loop", "Pace"]
 
 @dataclass(frozen=True)
 class Pace:
-    """How long the stage is, how often it looks and saves, and what a window is worth on the progress bar."""
+    """How long the stage is, how often it looks and saves, and what a window is worth on the progress bar.
+
+    ``examine_every`` windows the held-out prompts are asked (None: before and after), ``evaluate_every``
+    updates there is an evaluation.
+    """
 
     windows: int
     audit_every: int
     save_every: int
     keep: int
     window_worth: float = 1.0
+    examine_every: int | None = None
+    evaluate_every: int = 1
 
 
 @dataclass
@@ -49,22 +57,41 @@ class Loop:
     commit: Callable[[Iterable[Record], int], None]
     examine: Callable[[int], Reading | NotMeasured] | None
     progress: Progress
+    evaluator: Evaluator | None = None
     _saved: int = -1
+
+    @property
+    def kept(self) -> int:
+        """The step whose weights are the result, as far as is known now."""
+        return self.state.standing.best if self._keeps_best else self.state.step
+
+    @property
+    def _keeps_best(self) -> bool:
+        evaluator = self.evaluator
+        return evaluator is not None and evaluator.criterion.keep_best and self.state.standing.best >= 0
 
     def train(self) -> Decision:
         """Go on from ``state`` to the end, or to the first Pause or Halt; the state is saved either way."""
         state = self.state
-        if not state.guard:  # nothing was ever saved: this is the start
-            decision = self._audit()
+        first = not state.guard  # nothing was ever saved: this is the start
+        # Due at the start; and where a Pause came between an update and its evaluation.
+        decision = self._evaluation()
+        if first:
+            looked = self._look(state.step, held_out=True)
+            decision = looked if decision.action == "continue" else decision
+        if first or decision.action != "continue":
             self._save()
-            if decision.action != "continue":
-                return decision
-        while state.window < self.pace.windows:
-            decision = self._window()
+        while decision.action == "continue" and not state.over:
+            decision = self._finish() if self._trained else self._window()
             if decision.action != "continue":
                 self._save()
-                return decision
+        if decision.action != "continue":
+            return decision
         return Decision(run=self.run, step=state.step, action="continue", rule="end")
+
+    @property
+    def _trained(self) -> bool:
+        return self.state.window >= self.pace.windows or bool(self.state.standing.ended)
 
     def _window(self) -> Decision:
         """One window: rows, batch, its steps, and a look at the end where one is due."""
@@ -76,16 +103,18 @@ class Loop:
         assert state.batch is not None
         while state.place < len(state.batch.steps):
             decision = self._step()
-            if decision.action != "continue":
+            if decision.action == "continue":
+                decision = self._evaluation()
+            if decision.action != "continue" or state.standing.ended:
                 return decision
-            self._save(due=self.pace.save_every)
+            best = self._keeps_best and self.kept == state.step
+            self._save(due=1 if best else self.pace.save_every)
         state.window, state.place, state.batch = state.window + 1, 0, None
-        last = state.window == self.pace.windows
-        if last or state.window % self.pace.audit_every == 0:
-            decision = self._audit(last)
-            self._save(due=0 if last else self.pace.save_every)
-            return decision
-        return Decision(run=self.run, step=state.step, action="continue", rule="window")
+        due = not self._trained and state.window % self.pace.audit_every == 0
+        decision = self._look(state.step, audit=due, held_out=self._examined(state.window))
+        if due:
+            self._save(due=self.pace.save_every)
+        return decision
 
     def _begin(self) -> Decision:
         """Ask the source for the window's rows and let the method decide what they teach."""
@@ -106,18 +135,16 @@ class Loop:
     def _window_event(self, window: Window) -> StepEvent:
         batch = self.state.batch
         assert batch is not None
-        scalars = {
-            "rows": float(len(window.rows)),
-            "missing": float(sum(row.missing for row in window.rows)),
-            "steps": float(len(batch.steps)),
-            **{name: value for name, value in batch.scalars.items() if value == value},
-        }
+        told = {name: value for name, value in batch.scalars.items() if value == value}
+        # A method may count more rows as missing, those of a group it had to drop, but never fewer.
+        missing = max(float(sum(row.missing for row in window.rows)), told.get("missing", 0.0))
+        counted = {"rows": float(len(window.rows)), "missing": missing, "steps": float(len(batch.steps))}
         return StepEvent(
             run=self.run,
             name="window",
             step=self.state.step,
             window=self.state.window,
-            scalars=scalars,
+            scalars=told | counted,
             parents=tuple(dict.fromkeys(p for row in window.rows for p in row.parents)),
         )
 
@@ -129,7 +156,8 @@ class Loop:
         self.progress.advance(
             0, f"window {state.window + 1} of {self.pace.windows}: update {state.place + 1} of {total}"
         )
-        outcome = self.learner.update(state.batch, state.place, self.method.loss)
+        done = (state.window + state.place / total) / self.pace.windows
+        outcome = self.learner.update(state.batch, state.place, self.method.loss, done)
         state.step, state.place = state.step + 1, state.place + 1
         self.progress.advance(self.pace.window_worth / total)
         pushed = outcome.pressure_T > 0  # a positive ∂objective/∂log π lowers the token's probability
@@ -145,15 +173,60 @@ class Loop:
         event = StepEvent(run=self.run, name="update", step=state.step, window=state.window, scalars=scalars)
         return self.guard.note(event)
 
-    def _audit(self, last: bool = False) -> Decision:
-        """The guard's look; with it the held-out figure, before the first window and after the last."""
-        step = self.state.step
+    def _finish(self) -> Decision:
+        """The last evaluation; then the result becomes the learner's weights, and the guard looks at them."""
+        state = self.state
+        decision = self._evaluation(last=True)
+        if decision.action != "continue":
+            return decision
+        known: set[str] = set()
+        if self.kept != state.step:
+            self.progress.say(f"keeping step {self.kept}, the best of {state.standing.count} evaluations")
+            checkpoint = at_step(self.checkpoints, self.kept)
+            self.learner.restore(ModelRef(name=self.learner.version, path=str(checkpoint / "learner")))
+            # What was read when training passed through this step was read of these very weights.
+            known = {one.name.partition(".")[0] for one in self.guard.readings if one.step == self.kept}
+        audited = bool(known - {"eval", "held_out"})
+        decision = self._look(self.kept, audit=not audited, held_out="held_out" not in known)
+        state.batch, state.over = None, True
+        self._save()
+        return decision
+
+    def _evaluation(self, last: bool = False) -> Decision:
+        """Read the held-out rows, if that is due and not done; the rules see what was read."""
+        state, evaluator = self.state, self.evaluator
+        due = last or state.step % self.pace.evaluate_every == 0
+        if evaluator is None or not due or state.standing.step == state.step:
+            return Decision(run=self.run, step=state.step, action="continue", rule="evaluation")
+        batch = state.batch
+        done = state.window + (batch is not None and state.place == len(batch.steps)) >= self.pace.windows
+        evaluation = evaluator.read(state.step, state.memory, state.standing, last=done)
+        self.guard.readings += evaluation.found
+        self.commit(evaluation.found, state.step)
+        return self.guard.note(evaluation.event)
+
+    def _examined(self, window: int) -> bool:
+        """Whether the held-out prompts are asked after so many windows; after the last they always are."""
+        every = self.pace.examine_every
+        return every is not None and not self._trained and window % every == 0
+
+    def _look(self, step: int, audit: bool = True, held_out: bool = False) -> Decision:
+        """The held-out figure and the guard's look, as far as each is due."""
         own: list[Reading | NotMeasured] = []
-        if self.examine is not None and (last or step == 0):
+        if held_out and self.examine is not None:
             self.progress.advance(0, "held-out prompts")
             own.append(self.examine(step))
-        self.progress.advance(0, "the guard looks")
-        return self.guard.audit(step, self.learner.sampler(), own)
+        if audit and self.guard.watch.probing.prompts:
+            self.progress.advance(0, "the guard looks")
+            return self.guard.audit(step, self.learner.sampler(), own)
+        self.guard.readings += own
+        self.commit(own, step)
+        decision = Decision(run=self.run, step=step, action="continue", rule="window")
+        for one in own:
+            if isinstance(one, NotMeasured):
+                text = f"{one.name} was not measured: {one.reason}"
+                decision = self.guard.note(StepEvent(run=self.run, name="fault", step=step, text=text))
+        return decision
 
     def _save(self, due: int = 0) -> None:
         """Save the state if ``due`` updates have passed since the last time."""
@@ -161,5 +234,5 @@ class Loop:
             return
         self.state.guard = self.guard.state()
         save_state(self.checkpoints, self.state, self.learner)
-        keep_latest(self.checkpoints, self.pace.keep)
+        keep_latest(self.checkpoints, self.pace.keep, self.kept)
         self._saved = self.state.step

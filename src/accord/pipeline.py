@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Outcome", "resume", "run", "settled"]
 
-_FILE = re.compile(r"^(?P<file>.+\.(?:py|jsonl|jsonl\.gz))(?P<part>:\w+)?$")
+_FILE = re.compile(r"^(?P<file>.+\.(?:py|parquet|jsonl?(?:\.gz)?))(?P<part>:\w+)?$")
 
 
 class Outcome(NamedTuple):
@@ -92,7 +92,10 @@ def resume(
 
 
 def settled(plan: Plan, folders: Sequence[Path]) -> Plan:
-    """The plan with every file it names as an absolute path, so that it means the same from anywhere."""
+    """The plan with every file and folder it names as an absolute path, so that it means the same anywhere.
+
+    A folder is known by a slash in its name; only the plan's own model may be one without.
+    """
 
     def settle(value: JSON) -> JSON:
         if isinstance(value, str):
@@ -102,6 +105,9 @@ def settled(plan: Plan, folders: Sequence[Path]) -> Plan:
                 file = folder / found["file"]
                 if file.is_file():
                     return f"{file.resolve()}{found['part'] or ''}"
+            for folder in folders if "/" in value else ():
+                if (folder / value).is_dir():
+                    return str((folder / value).resolve())
             return value
         if isinstance(value, Mapping):
             return {key: settle(inner) for key, inner in value.items()}

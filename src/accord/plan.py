@@ -7,32 +7,35 @@ names its path and the nearest key; what a stage must decide (``collapse``, ``wi
 
 from __future__ import annotations
 
-import math
 import re
 import tomllib
-from collections.abc import Callable, Mapping, Sequence
-from contextvars import ContextVar
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from types import MappingProxyType
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self, cast
+from typing import Annotated, Literal, Self, cast
 
 import tomli_w
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
-from pydantic_core import InitErrorDetails, PydanticCustomError
+from pydantic import Field
+from pydantic_core import PydanticCustomError
 
 from accord.errors import PlanError, Unreadable, nearest
-from accord.part import Part
-from accord.problems import place, plan_error, problem
+from accord.plan_tables import EXACT, PartTable, Table
+from accord.problems import place, problem
 from accord.records import JSON, digest
 
-if TYPE_CHECKING:
-    Settings = Mapping[str, JSON]
-else:  # pydantic cannot follow a recursive alias; _frozen checks what it would
-    Settings = Any
-
-__all__ = ["AskTable", "Checkpoint", "GuardTable", "HeldOut", "PartTable", "Plan", "Stage", "read_plan"]
+__all__ = [
+    "AskTable",
+    "Checkpoint",
+    "EvalTable",
+    "GuardTable",
+    "HeldOut",
+    "PartTable",
+    "Plan",
+    "Stage",
+    "read_plan",
+]
 
 Count = Annotated[int, Field(strict=True, gt=0)]
+Patience = Annotated[int, Field(strict=True, ge=0)]
 Warmth = Annotated[float, Field(strict=True, gt=0, allow_inf_nan=False)]
 
 _NAME = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$"
@@ -44,103 +47,7 @@ _COLLAPSES = (
     '"distribution", "majority" or another way that the ask knows to make one number of several verdicts'
 )
 _INDICATORS = ("reverse_kl", "base_rank", "diversity")
-_EXACT = 2**53  # beyond it an integer has no exact JSON number, so no hash
-
-_nested: ContextVar[bool] = ContextVar("_nested", default=False)
-
-
-class _Table(BaseModel):
-    """A table of a plan. Whatever does not fit, in TOML or in code, is a PlanError with the whole path."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    @model_validator(mode="wrap")
-    @classmethod
-    def _speak(cls, value: object, handler: Callable[[object], Self]) -> Self:
-        if _nested.get():
-            return handler(value)._checked()
-        token = _nested.set(True)
-        try:
-            return handler(value)._checked()
-        except ValidationError as error:
-            raise plan_error(error, cls) from None
-        except PydanticCustomError as error:
-            only = InitErrorDetails(type=error, loc=(), input=value)
-            raise plan_error(ValidationError.from_exception_data(cls.__name__, [only]), cls) from None
-        finally:
-            _nested.reset(token)
-
-    def _checked(self) -> Self:
-        """What the fields say of each other. Not a validator of its own: that would run outside _speak."""
-        return self
-
-    def table(self, full: bool = True) -> dict[str, JSON]:
-        """As plain TOML values; without ``full``, what stands at its default is left out."""
-        out: dict[str, JSON] = {}
-        for name, field in type(self).model_fields.items():
-            value: object = getattr(self, name)
-            if value is None or (not full and value == field.get_default(call_default_factory=True)):
-                continue
-            out[name] = _plain(value, full)
-        return out
-
-
-def _plain(value: object, full: bool) -> JSON:
-    if isinstance(value, _Table):
-        return value.table(full)
-    if isinstance(value, tuple):
-        return [_plain(item, full) for item in cast("tuple[object, ...]", value)]
-    return cast(JSON, value)
-
-
-class PartTable(_Table):
-    """A part by its name, and that part's own settings, which are checked by the part.
-
-    Given as a table (``{"name": "best_of_n", "n": 8}``), or as the part itself (``BestOfN(n=8)``), which is
-    then named ``module:Class``.
-    """
-
-    words: ClassVar[str] = "a table with a name and that part's own settings"
-
-    name: str
-    settings: Settings = MappingProxyType({})
-
-    @model_validator(mode="before")
-    @classmethod
-    def _split(cls, value: object) -> object:
-        if isinstance(value, Part):
-            value = _written(value)
-        if not isinstance(value, Mapping):
-            return value
-        table = dict(cast("Mapping[str, object]", value))
-        own = set(cls.model_fields)
-        given = table.get("settings")
-        if not (set(table) <= own and isinstance(given, Mapping)):
-            table["settings"] = {
-                key: table.pop(key) for key in list(table) if key not in own or key == "settings"
-            }
-        settings = cast("Mapping[str, object]", table["settings"])
-        if taken := sorted(own & set(settings)):
-            raise problem(
-                taken[:1], settings[taken[0]], "a setting of another name", "this key belongs to the table"
-            )
-        return table | {"settings": _frozen(settings, [])}
-
-    def plain(self) -> dict[str, JSON]:
-        """The settings the part is built from, in fresh dicts and lists."""
-        return cast("dict[str, JSON]", _thawed(self.settings))
-
-    def table(self, full: bool = True) -> dict[str, JSON]:
-        """The name, then the settings, as they stand in TOML."""
-        del full
-        return {"name": self.name, **self.plain()}
-
-    def __reduce__(self) -> tuple[object, ...]:
-        # A read-only view cannot be pickled; the table it came from can.
-        return type(self).model_validate, (self.table(),)
-
-    def __deepcopy__(self, memo: object = None) -> Self:
-        return self
+_OWN = "stage:"  # before the name of a stage whose result is meant
 
 
 class AskTable(PartTable):
@@ -159,7 +66,7 @@ class AskTable(PartTable):
         return {**super().table(full), "overseer": self.overseer.table(full)}
 
 
-class GuardTable(_Table):
+class GuardTable(Table):
     """What watches a stage: every how many windows, on how many probes, by which indicators and rules.
 
     ``prompts`` names the probes (default: the source's own prompts); without ``rule`` the default rules hold.
@@ -181,23 +88,53 @@ class GuardTable(_Table):
         return self
 
 
-class HeldOut(_Table):
-    """Prompts the stage never trains on, answered before and after, and judged by the stage's first ask."""
+class HeldOut(Table):
+    """Prompts the stage never trains on, answered before and after, and judged by the stage's first ask.
+
+    ``every``: also after every so many windows, so that a long run shows a curve.
+    """
 
     prompts: str
+    every: Count | None = None
     n: Count = 4
     temperature: Warmth = 1.0
     max_tokens: Count = 128
 
 
-class Checkpoint(_Table):
+class EvalTable(Table):
+    """Data the stage never trains on, read by its method's own loss: before, every n updates, and at the end.
+
+    ``by`` names what evaluations are judged by: the objective, or a term or figure of the method; ``better``
+    says which way, and has no default for a figure. ``keep``: whose weights are the result, those of the best
+    evaluation or the last ones. ``patience``: the stage ends after so many evaluations without a gain, 0
+    never. ``windows`` of the source make one evaluation (default: one pass over its rows).
+    """
+
+    source: PartTable
+    every: Count = 50
+    keep: Literal["best", "last"] = "last"
+    by: Annotated[str, Field(min_length=1)] = "objective"
+    better: Literal["lower", "higher"] | None = None
+    patience: Patience = 0
+    windows: Count | None = None
+
+    def _checked(self) -> Self:
+        if self.by == "objective" and self.better == "higher":
+            raise problem(["better"], "higher", '"lower": an objective is made smaller', "leave it out")
+        if self.by != "objective" and self.better is None:
+            advice = f'a loss is better "lower", an accuracy or a margin "higher"; say which {self.by} is'
+            raise problem(["better"], None, '"lower" or "higher"', advice)
+        return self
+
+
+class Checkpoint(Table):
     """Every how many updates the state is saved, and how many of the latest are kept."""
 
     every: Count = 10
     keep: Count = 2
 
 
-class Stage(_Table):
+class Stage(Table):
     """One training run inside a plan. ``model`` is where it starts (default: the result before it)."""
 
     name: Annotated[str, Field(pattern=_NAME, description=_NAMED)]
@@ -209,6 +146,7 @@ class Stage(_Table):
     learner: PartTable = Field(default_factory=lambda: PartTable(name="local"))
     guard: GuardTable = Field(default_factory=GuardTable)
     held_out: HeldOut | None = None
+    eval: EvalTable | None = None
     checkpoint: Checkpoint = Field(default_factory=Checkpoint)
 
     def _checked(self) -> Self:
@@ -228,13 +166,17 @@ class Stage(_Table):
             )
         return self
 
+    def with_models(self, at: Callable[[str], str]) -> Stage:
+        """The same stage with ``at(name)`` wherever it says ``stage:<name>``: the place of that result."""
+        return Stage.model_validate(_exchanged(self.table(), at))
 
-class Plan(_Table):
+
+class Plan(Table):
     """Stages in order, from one base model. The purpose ``model`` means the result is to be kept."""
 
     name: Annotated[str, Field(pattern=_TITLE, description=_TITLED)]
     purpose: Literal["explore", "model"] = "model"
-    seed: Annotated[int, Field(strict=True, ge=0, le=_EXACT)] = 0
+    seed: Annotated[int, Field(strict=True, ge=0, le=EXACT)] = 0
     model: Annotated[str, Field(min_length=1)]
     stage: Annotated[tuple[Stage, ...], Field(min_length=1)]
 
@@ -248,12 +190,9 @@ class Plan(_Table):
             # Compared without case: some file systems hold Sft and sft to be one directory.
             if stage.name.lower() in (name.lower() for name in earlier):
                 raise problem(["stage", index, "name"], stage.name, "a name no other stage has")
-            wanted = (stage.model or "").partition("stage:")
-            if wanted[1] and not wanted[0] and wanted[2] not in earlier:
-                allowed = ", ".join(f"stage:{name}" for name in earlier) or "a path, a hub id or a known name"
-                later = wanted[2] in (s.name for s in self.stage)
-                advice = "a stage can start only from one before it" if later else nearest(wanted[2], earlier)
-                raise problem(["stage", index, "model"], stage.model, allowed, advice)
+            for at, text in _strings(stage.table(full=False)):
+                if text.startswith(_OWN) and text.removeprefix(_OWN) not in earlier:
+                    raise _no_such_stage(["stage", index, *at], text, earlier, [s.name for s in self.stage])
             earlier.append(stage.name)
         return self
 
@@ -279,6 +218,43 @@ class Plan(_Table):
                 raise PlanError("--set", assignment, "path=value, as in stage.0.method.n=4")
             _assign(table, path.strip().split("."), _value(text.strip()))
         return Plan.model_validate(table)
+
+
+def _strings(value: JSON) -> Iterator[tuple[list[str | int], str]]:
+    """Every text of a table with the way to it. A part's name is none: ``stage:Part`` may be a module's."""
+    match value:
+        case str():
+            yield [], value
+        case Mapping():
+            for key, item in value.items():
+                if key != "name":
+                    yield from (([key, *at], text) for at, text in _strings(item))
+        case Sequence():
+            for index, item in enumerate(value):
+                yield from (([index, *at], text) for at, text in _strings(item))
+        case _:
+            pass
+
+
+def _exchanged(value: JSON, at: Callable[[str], str]) -> JSON:
+    match value:
+        case str():
+            return at(value.removeprefix(_OWN)) if value.startswith(_OWN) else value
+        case Mapping():
+            return {key: item if key == "name" else _exchanged(item, at) for key, item in value.items()}
+        case Sequence():
+            return [_exchanged(item, at) for item in value]
+        case _:
+            return value
+
+
+def _no_such_stage(
+    at: list[str | int], text: str, earlier: Sequence[str], stages: Sequence[str]
+) -> PydanticCustomError:
+    allowed = ", ".join(f"{_OWN}{name}" for name in earlier) or "a path, a hub id or a known name"
+    wanted = text.removeprefix(_OWN)
+    later = "a stage can use only the result of one before it"
+    return problem(at, text, allowed, later if wanted in stages else nearest(wanted, earlier))
 
 
 def read_plan(source: Path | str) -> Plan:
@@ -309,52 +285,6 @@ def _text(file: Path) -> str:
 
 def _named(names: Sequence[str]) -> tuple[PartTable, ...]:
     return tuple(PartTable(name=name) for name in names)
-
-
-def _written(part: Part) -> dict[str, object]:
-    kind = type(part)
-    if "<" in kind.__qualname__ or "." in kind.__qualname__:
-        raise problem(
-            [], kind.__qualname__, "a part whose class stands at the top of a module", "move it there"
-        )
-    settings = part.model_dump(mode="json", exclude_defaults=True)
-    return {"name": f"{kind.__module__}:{kind.__qualname__}", "settings": settings}
-
-
-def _frozen(value: object, at: list[str | int]) -> JSON:
-    """The value as JSON that nobody can change, or a problem at the place that TOML or a hash cannot hold."""
-    match value:
-        case bool():
-            return value
-        case int() if abs(value) <= _EXACT:
-            return value
-        case float() if not math.isnan(value):
-            return value
-        case str() if value.isascii() or not re.search("[\ud800-\udfff]", value):
-            return value
-        case list() | tuple():
-            items = cast("Sequence[object]", value)
-            return tuple(_frozen(item, [*at, index]) for index, item in enumerate(items))
-        case Mapping():
-            items = cast("Mapping[object, object]", value)
-            if odd := [key for key in items if not isinstance(key, str)]:
-                raise problem(at, odd[0], "text as the key of every setting")
-            return MappingProxyType({str(key): _frozen(item, [*at, str(key)]) for key, item in items.items()})
-        case str():
-            raise problem(at, ascii(value), "text in Unicode", "it holds half of a surrogate pair")
-        case None:
-            raise problem(at, "None", "a value: TOML has no none", "leave the setting out")
-        case _:
-            allowed = "text, numbers within ±2^53, true or false, lists and tables of them"
-            raise problem(at, value, allowed, "write it as text")
-
-
-def _thawed(value: JSON) -> JSON:
-    if isinstance(value, Mapping):
-        return {key: _thawed(item) for key, item in value.items()}
-    if isinstance(value, tuple):
-        return [_thawed(item) for item in value]
-    return value
 
 
 def _value(text: str) -> JSON:

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 
+from accord.progress import Progress, Silent
 from accord.records import (
     JSON,
     Cost,
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Ask",
+    "Calibrated",
     "Desk",
     "Draw",
     "Feedback",
@@ -52,10 +54,12 @@ __all__ = [
     "Rule",
     "Sampler",
     "Scored",
+    "Seated",
     "Shape",
     "Source",
     "StepOutcome",
     "Store",
+    "Task",
     "World",
     "WorldStep",
 ]
@@ -73,18 +77,19 @@ class How(NamedTuple):
 
 
 class Scored(NamedTuple):
-    """One number per answer token for each thing wanted, and the tokenizer that cut the tokens."""
+    """For each thing wanted one number per answer token (``score``: per head), and the tokenizer's digest."""
 
     columns: Mapping[str, Floats]
     tokenizer: str
 
 
 class Sampler(Protocol):
-    """Answers prompts, and says what it can: ``sample``, ``logp``, ``rank``, ``entropy``, ``support``, ….
+    """Answers prompts, and says what it can: ``sample``, ``logp``, ``rank``, ``entropy``, ``support``, ``score``.
 
     ``logp``: log-probability of each answer token at the answer's temperature. ``rank``: how many tokens were
     more probable (0 is the greedy choice). ``entropy``: of the next-token distribution, in nats. ``support``:
-    1 where the token lies in the smallest set of probability .95, else 0.
+    1 where the token lies in the smallest set of probability .95, else 0. ``score``: one number per head of a
+    reward model, which can nothing else.
     """
 
     @property
@@ -108,9 +113,19 @@ class Sampler(Protocol):
         ...
 
 
+@runtime_checkable
+class Calibrated(Protocol):
+    """Beside Sampler, of a reward model: what its own card says of its scores."""
+
+    @property
+    def spread_limit(self) -> float | None:
+        """The standard deviation of its heads (n − 1) above which it does not know the answer, if measured."""
+        ...
+
+
 class StepOutcome(NamedTuple):
     """One optimizer update. ``pressure_T`` is ∂objective/∂log π of every answer token; ``applied`` is False
-    when a non-finite loss or gradient was refused."""
+    when a non-finite loss or gradient was refused. Terms of weight 0 are figures: accuracy, margin."""
 
     terms: Mapping[str, float]
     objective: float
@@ -121,14 +136,26 @@ class StepOutcome(NamedTuple):
 
 
 class Out(Protocol):
-    """What the model computed for one micro-batch: torch tensors, one entry per answer token."""
+    """What the model computed for one micro-batch: torch tensors. What a loss does not read is not computed."""
 
     @property
-    def logp_T(self) -> Tensor: ...
+    def logp_T(self) -> Tensor:
+        """log π of every answer token."""
+        ...
 
     @property
     def sequence_T(self) -> Tensor:
         """The sequence of the micro-batch that each answer token belongs to."""
+        ...
+
+    @property
+    def score_SK(self) -> Tensor:
+        """What each score head says at the last token of each sequence; only where ``Needs.scores`` asks."""
+        ...
+
+    @property
+    def value_T(self) -> Tensor:
+        """The critic's value of the state in which each answer token was chosen; with ``Needs.critic``."""
         ...
 
 
@@ -136,9 +163,26 @@ Loss = Callable[[Out, Batch], "Mapping[str, Tensor]"]
 
 
 class Needs(NamedTuple):
-    """Columns a method reads per answer token (``ref_logp``, ``old_logp``), measured before ``batch``."""
+    """What a method needs of the learner.
+
+    ``columns``: read per answer token and measured before ``batch``: ``ref_logp``, ``old_logp``, ``value``.
+    ``scores``: how many score heads ``loss`` reads; the result is then a reward model, not a language model.
+    ``critic``: a value network beside the policy, trained with it.
+    """
 
     columns: frozenset[str] = frozenset()
+    scores: int = 0
+    critic: bool = False
+
+
+class Task(NamedTuple):
+    """What a stage wants of a learner. ``run`` is ``run/stage``; ``by``: whose answers the method learns from."""
+
+    run: str
+    seed: int
+    needs: Needs = Needs()
+    by: Literal["policy", "base", "data"] = "policy"
+    progress: Progress = Silent()
 
 
 class Learner(Protocol):
@@ -153,8 +197,15 @@ class Learner(Protocol):
         """For each column one array per sequence of the rows, over its answer tokens."""
         ...
 
-    def update(self, batch: Batch, step: int, loss: Loss) -> StepOutcome:
-        """One optimizer step on ``batch.steps[step]``. Exact under any split into micro-batches."""
+    def update(self, batch: Batch, step: int, loss: Loss, done: float = 0.0) -> StepOutcome:
+        """One optimizer step on ``batch.steps[step]``. Exact under any split into micro-batches.
+
+        ``done``: the share of the stage that lies behind, which is all that a schedule may go by.
+        """
+        ...
+
+    def evaluate(self, batch: Batch, step: int, loss: Loss) -> Mapping[str, float]:
+        """The terms that ``update`` would report, with nothing changed."""
         ...
 
     def sampler(self) -> Sampler:
@@ -217,6 +268,24 @@ class Overseer(Protocol):
         ...
 
     async def judge(self, question: Question, desk: Desk) -> Judgment: ...
+
+
+@runtime_checkable
+class Seated(Protocol):
+    """An overseer that reads answers with models: it names them, and is handed their samplers.
+
+    An overseer made of such overseers names theirs too, and seats them.
+    """
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """As a plan names models: a path, a ModelRef or ``stage:<name>``."""
+        ...
+
+    def seated(self, samplers: Mapping[str, Sampler]) -> Overseer:
+        """The overseer ready to judge; its config now holds the weights too. PlanError where a sampler is
+        missing or cannot do what is asked of it. ``samplers`` may hold those of other overseers."""
+        ...
 
 
 class Feedback(Protocol):

@@ -1,23 +1,27 @@
 """Sources: where the rows of a window come from.
 
-``offline`` takes completions from a file, ``rollouts`` lets the policy answer prompts and has the answers
-judged. Window k is a function of (seed, k, policy, feedback): there is no cursor that a resume could lose.
+``offline`` takes answers from a file, singly or in pairs; ``rollouts`` lets the policy answer prompts and has
+the answers judged. Window k is a function of (seed, k, policy, feedback): there is no cursor that a resume
+could lose.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import NamedTuple, Protocol
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Literal, NamedTuple, Protocol, Self, cast
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from accord.errors import PlanError
+from accord.errors import PlanError, Refused
+from accord.lengths import Limits, Truncate, fitted
 from accord.part import Part
 from accord.ports import Feedback, How, Sampler, Shape, Source
-from accord.records import Episode, Prompt, digest
+from accord.problems import problem
+from accord.records import JSON, Episode, Prompt, canonical, digest
 from accord.records.rows import Columns, Group, Row, Window
-from accord.stores.foreign.prompts import DataRow, read_rows
+from accord.stores.foreign.prompts import Data, DataRow, read_data, write_rows
 from accord.worker import Worker
 
 __all__ = ["Offline", "Rollouts", "SourcePart", "Surroundings", "seeded"]
@@ -57,61 +61,179 @@ def _turn(seed: int, index: int, size: int, of: int) -> list[int]:
 
 
 class Offline(Part):
-    """Rows of prompt and completion, as they are in a file."""
+    """Rows with answers, as they are in a file: pairs for a method that compares, else single answers.
+
+    ``columns`` names fields of the file anew (``columns = { prompt = "question" }``; to learn the better
+    answers of pairs: ``{ completion = "chosen" }``). Rows that teach nothing (identical pairs, empty answers)
+    are dropped and counted, up to the share ``allow_dropped`` of the file. ``labels`` must say what labels
+    are for where rows have them: to learn from the ``wanted`` alone, or as a ``column`` that a method reads.
+
+    ``max_prompt_tokens``, ``max_answer_tokens`` and ``truncate``: see ``accord.lengths``. Under a limit rows
+    carry ``cut`` (1 where the row was cut) and ``left_out`` (how many rows their window lost to its length).
+    """
 
     data: str
     per_window: int = Field(default=32, ge=1)
+    columns: dict[str, str] = {}
+    labels: Literal["wanted", "column"] | None = None
+    allow_dropped: float = Field(default=0.01, ge=0, le=1)
+    max_prompt_tokens: int | None = Field(default=None, ge=1)
+    max_answer_tokens: int | None = Field(default=None, ge=1)
+    truncate: Truncate = "refuse"
+
+    @classmethod
+    def of(cls, rows: Iterable[Mapping[str, object]], folder: Path | None = None, **settings: object) -> Self:
+        """The source of a list: written to a file named by its content, in ``folder`` or Accord's cache."""
+        columns = cast("dict[str, str]", settings.get("columns", {}))
+        return cls.model_validate({**settings, "data": str(write_rows(rows, folder, columns))})
+
+    @model_validator(mode="after")
+    def _agree(self) -> Self:
+        if self.truncate != "refuse" and self.max_prompt_tokens is None and self.max_answer_tokens is None:
+            allowed = "max_prompt_tokens or max_answer_tokens beside it: without them nothing is too long"
+            raise problem(["truncate"], self.truncate, allowed)
+        return self
 
     def open(self, around: Surroundings) -> Source:
-        # A row that stands twice is one fact, and is learnt once a pass.
-        rows = list({(row.prompt.id, row.completion): row for row in read_rows(self.data)}.values())
-        for row in rows:
-            if row.completion is None:
-                raise PlanError(
-                    "data",
-                    self.data,
-                    "rows that all have a completion",
-                    f"missing after {row.prompt.text!r}",
-                )
         if around.shape.by != "data":
             raise PlanError("name", "offline", "rollouts", "this method learns from the policy's own answers")
-        return _Offline(self, rows, around)
+        data = read_data(self.data, self.columns)
+        self._check(data, around.shape)
+        # The share in the whole file: a small part of it may hold all of the few.
+        if data.lost > self.allow_dropped:
+            raise Refused(
+                f"{data.told}\n  {data.lost:.1%} of the rows of the file teach nothing, more than "
+                f"allow_dropped = {self.allow_dropped}: mend the file, or set source.allow_dropped"
+            )
+        wanted = [row for row in data.rows if self.labels != "wanted" or row.columns["label"] == 1]
+        if not wanted:
+            raise PlanError("labels", self.labels, "a file with rows whose label is true", data.told)
+        return _Offline(self, data, wanted, around)
+
+    def _check(self, data: Data, shape: Shape) -> None:
+        """PlanError where the method cannot learn from rows of this type, or labels are left unexplained."""
+        suited = {"pair": ("preference",), "answer": ("completion", "label", "text")}.get(shape.unit, ())
+        if data.kind not in suited:
+            advice = f"this method learns from {shape.unit}s"
+            if shape.unit == "answer" and data.kind == "preference":
+                advice = 'to learn the better answers alone: columns = { completion = "chosen" }'
+            allowed = f"rows of type {' or '.join(suited) or 'none that a file has'}, not {data.kind}"
+            raise PlanError("data", self.data, allowed, advice)
+        if data.kind == "label" and self.labels is None:
+            allowed = '"wanted" (learn from rows labelled true alone), or "column" (a method reads it)'
+            raise PlanError("labels", None, allowed, f"the rows of {self.data} have labels")
+        if data.kind != "label" and self.labels is not None:
+            raise PlanError("labels", self.labels, "nothing", f"the rows of {self.data} have no labels")
 
 
 class _Offline:
-    def __init__(self, config: Offline, rows: Sequence[DataRow], around: Surroundings) -> None:
-        self._config, self._rows, self._around = config, rows, around
+    """``notes`` are for the first screen; ``dropped`` says why how many rows teach nothing."""
+
+    def __init__(self, config: Offline, data: Data, wanted: Sequence[DataRow], around: Surroundings) -> None:
+        # A row that stands twice is one fact, and is learnt once a pass.
+        self._rows = list({_fact(row): row for row in wanted}.values())
+        self._config, self._around = config, around
+        self.kind, self.read, self.dropped = data.kind, data.read, data.dropped
+        self.repeated = len(wanted) - len(self._rows)
+        self.notes = [data.told]
+        if unwanted := len(data.rows) - len(wanted):
+            self.notes.append(f"{unwanted:,} rows are labelled false and left out")
+        if self.repeated:
+            self.notes.append(f"{self.repeated:,} rows stand there twice or more and count once")
 
     def prompts(self) -> Sequence[Prompt]:
-        return [row.prompt for row in self._rows]
+        return list({row.prompt.id: row.prompt for row in self._rows}.values())
 
     def window(self, index: int, policy: Sampler, feedback: Feedback) -> Window:
-        chosen = _turn(self._around.seed, index, self._config.per_window, len(self._rows))
-        groups = [
-            Group(row.prompt, (policy.encode(row.prompt, row.completion or ""),))
-            for row in map(self._rows.__getitem__, chosen)
-        ]
-        return _window(index, groups, feedback(groups))
+        config, pair = self._config, self._around.shape.unit == "pair"
+        limits = Limits(config.max_prompt_tokens, config.max_answer_tokens, config.truncate)
+        chosen = [self._rows[i] for i in _turn(self._around.seed, index, config.per_window, len(self._rows))]
+        fits = [fitted(row.prompt, row.answers, policy, limits) for row in chosen]
+        if all(fit.group is None for fit in fits):
+            raise Refused(
+                f"all {len(fits):,} rows of window {index} of {config.data} are too long, and truncate = "
+                f"{config.truncate!r} leaves them out\n  set the limits or per_window higher"
+            )
+        told = _Told(feedback, [fit.group for fit in fits if fit.group is not None])
+        limited = limits.prompt is not None or limits.answer is not None
+        left_out = float(sum(fit.group is None for fit in fits))
+        numbers: dict[str, int] = {}
+        rows: list[Row] = []
+        for row, fit in zip(chosen, fits, strict=True):
+            if fit.group is None:
+                continue
+            columns = {"p": 1.0, "weight": 1.0} if pair else {}
+            columns |= row.columns
+            columns |= {"cut": float(fit.cut), "left_out": left_out} if limited else {}
+            group = numbers.setdefault(row.prompt.id, len(numbers))
+            rows.append(told.row(fit.group, columns, group))
+        return Window(index, tuple(rows))
+
+
+class _Told:
+    """What feedback says of the groups of a window. Where it says something, that stands before the file."""
+
+    def __init__(self, feedback: Feedback, groups: Sequence[Group]) -> None:
+        distinct = {_members(group): group for group in groups}
+        self._columns = feedback(list(distinct.values()))
+        self._places = {m: r for r, m in enumerate(self._columns.members)} if self._columns else {}
+        if strange := self._places.keys() - distinct.keys():
+            found = f"{len(next(iter(strange)))} answers at a time"
+            raise PlanError("ask", found, "questions about rows as they are in the data: answers, or pairs")
+
+    def row(self, group: Group, columns: Mapping[str, float], number: int) -> Row:
+        episodes = tuple(Episode.single(r, group.prompt.allowed) for r in group.responses)
+        if self._columns is None:
+            return Row(episodes, columns, group=number)
+        place = self._places.get(_members(group))
+        if place is None:
+            unknown = dict.fromkeys(self._columns.values, float("nan"))
+            return Row(episodes, {**columns, **unknown}, True, number)
+        values = {name: float(values[place]) for name, values in self._columns.values.items()}
+        missing = bool(self._columns.missing[place])
+        return Row(episodes, {**columns, **values}, missing, number, self._columns.parents[place])
+
+
+def _members(group: Group) -> tuple[str, ...]:
+    return tuple(response.id for response in group.responses)
+
+
+def _fact(row: DataRow) -> tuple[object, ...]:
+    told = canonical(cast(JSON, {"columns": row.columns, "judged": row.judged}))
+    return row.prompt.id, row.answers, told
 
 
 class Rollouts(Part):
-    """The policy's own answers to prompts from a file."""
+    """The policy's own answers to prompts from a file of any type; ``columns`` names its fields anew."""
 
     prompts: str
+    columns: dict[str, str] = {}
     per_window: int = Field(default=16, ge=1)
     temperature: float = Field(default=1.0, gt=0)
     max_tokens: int = Field(default=128, ge=1)
 
+    @classmethod
+    def of(cls, rows: Iterable[Mapping[str, object]], folder: Path | None = None, **settings: object) -> Self:
+        """The source of a list, as ``Offline.of``."""
+        columns = cast("dict[str, str]", settings.get("columns", {}))
+        return cls.model_validate({**settings, "prompts": str(write_rows(rows, folder, columns))})
+
     def open(self, around: Surroundings) -> Source:
         if around.shape.by != "policy":
             raise PlanError("name", "rollouts", "offline", "this method learns from completions in a file")
-        prompts = {row.prompt.id: row.prompt for row in read_rows(self.prompts)}
-        return _Rollouts(self, list(prompts.values()), around)
+        data = read_data(self.prompts, self.columns, "prompts")
+        if not data.prompts:
+            raise PlanError("prompts", self.prompts, "rows with a prompt", f"{data.told}: none has one")
+        return _Rollouts(self, data, around)
 
 
 class _Rollouts:
-    def __init__(self, config: Rollouts, prompts: Sequence[Prompt], around: Surroundings) -> None:
-        self._config, self._prompts, self._around = config, prompts, around
+    """``notes`` are for the first screen."""
+
+    def __init__(self, config: Rollouts, data: Data, around: Surroundings) -> None:
+        self._config, self._prompts, self._around = config, data.prompts, around
+        self.kind, self.read = data.kind, data.read
+        self.notes = [f"{len(data.prompts):,} prompts in {data.read:,} rows of {Path(data.file).name}"]
 
     def prompts(self) -> Sequence[Prompt]:
         return self._prompts

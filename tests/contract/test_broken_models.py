@@ -13,7 +13,7 @@ from contract.broken import ENGINE, PROMPTS, broken
 
 from accord.engines.scripted import ScriptedLearner, ScriptedSampler
 from accord.errors import ContractError
-from accord.ports import How, Scored
+from accord.ports import How, Scored, Task
 from accord.progress import Silent
 from accord.records import Prompt, Response
 from accord.records.rows import Group
@@ -135,7 +135,7 @@ class Loose(ScriptedLearner):
 class Reckless(ScriptedLearner):
     """Applies what is not finite."""
 
-    def update(self, batch: Any, step: int, loss: Any) -> Any:
+    def update(self, batch: Any, step: int, loss: Any, done: float = 0.0) -> Any:
         outcome = super().update(batch, step, loss)
         return outcome._replace(applied=True)
 
@@ -143,7 +143,7 @@ class Reckless(ScriptedLearner):
 class Averaging(ScriptedLearner):
     """Divides by the rows it sees instead of by the counts."""
 
-    def update(self, batch: Any, step: int, loss: Any) -> Any:
+    def update(self, batch: Any, step: int, loss: Any, done: float = 0.0) -> Any:
         counts = tuple({n: float(len(s)) for n in c} for s, c in zip(batch.steps, batch.counts, strict=True))
         return super().update(replace(batch, counts=counts), step, loss)
 
@@ -154,14 +154,14 @@ class Uphill(ScriptedLearner):
 
 
 class Unweighted(ScriptedLearner):
-    def update(self, batch: Any, step: int, loss: Any) -> Any:
+    def update(self, batch: Any, step: int, loss: Any, done: float = 0.0) -> Any:
         return super().update(replace(batch, weights=dict.fromkeys(batch.weights, 1.0)), step, loss)
 
 
 class Drifting(ScriptedLearner):
     """Its reference moves along."""
 
-    def update(self, batch: Any, step: int, loss: Any) -> Any:
+    def update(self, batch: Any, step: int, loss: Any, done: float = 0.0) -> Any:
         outcome = super().update(batch, step, loss)
         self._reference = self._table.copy()
         return outcome
@@ -170,7 +170,7 @@ class Drifting(ScriptedLearner):
 class Silence(ScriptedLearner):
     """An update that is refused has no number."""
 
-    def update(self, batch: Any, step: int, loss: Any) -> Any:
+    def update(self, batch: Any, step: int, loss: Any, done: float = 0.0) -> Any:
         outcome = super().update(batch, step, loss)
         self._step -= not outcome.applied
         return outcome
@@ -179,7 +179,7 @@ class Silence(ScriptedLearner):
 class Ambitious(ScriptedLearner):
     """Trains on every row of the batch, whatever the step says."""
 
-    def update(self, batch: Any, step: int, loss: Any) -> Any:
+    def update(self, batch: Any, step: int, loss: Any, done: float = 0.0) -> Any:
         everything = np.concatenate(batch.steps)
         return super().update(replace(batch, steps=(everything,) * len(batch.steps)), step, loss)
 
@@ -222,7 +222,7 @@ class Sharing(ScriptedLearner):
 )
 def test_learners(kind: type[ScriptedLearner], promise: str, tmp_path: Path) -> None:
     def fresh() -> ScriptedLearner:
-        honest: Any = ENGINE.learner("scripted", "run/stage", 0, Silent())
+        honest: Any = ENGINE.learner("scripted", Task("run/stage", 0))
         return kind(honest._table, "scripted", honest._pace, Silent())
 
     other = lambda: ENGINE.sampler("scripted", Silent())  # noqa: E731

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from accord.catalog import CATALOG, build
-from accord.ports import Indicator, Learner, Overseer, Sampler, Shape
+from accord.ports import Indicator, Learner, Overseer, Sampler, Shape, Task
 from accord.progress import Silent
 from accord.records import Prompt
 from accord.records.rows import Columns, Group
@@ -42,6 +42,17 @@ from accord.worker import Worker
 
 METHODS: dict[str, list[dict[str, Any]]] = {
     "best_of_n": [{}, {"n": 2, "epochs": 3, "rows_per_step": 2}, {"threshold": 0.5}, {"threshold": 99.0}],
+    "dpo": [{}, {"robust": 0.2, "beta": 0.5, "epochs": 2, "rows_per_step": 1}],
+    "grpo": [
+        {},
+        {"beta": 0.0, "epochs": 2, "rows_per_step": 3},
+        {"kl": "loss", "n": 4},
+        {"kl": "loss", "per": "sequence", "rows_per_step": 4, "clip_high": 0.28},
+        {"per": "max_tokens", "max_tokens": 9, "scale_std": False},
+    ],
+    "ipo": [{}, {"beta": 1.0, "epochs": 2, "rows_per_step": 1}],
+    "ppo": [{}, {"beta": 0.0, "whiten": False, "rows_per_step": 2, "n": 4}, {"whiten_rewards": True}],
+    "reward_model": [{}, {"heads": 1}, {"heads": 2, "bootstrap": False, "centering": 0.1}],
     "sft": [{}, {"epochs": 2, "rows_per_step": 1}],
 }
 ASKS: dict[str, list[dict[str, Any]]] = {
@@ -68,7 +79,7 @@ STORES: dict[str, Callable[[Path], Any]] = {
     "memory": lambda folder: MemoryStore(),
     "sql": lambda folder: SqlStore(f"sqlite:///{folder}/{len(list(folder.iterdir()))}.db"),
 }
-OVERSEERS = ("program",)
+OVERSEERS = ("program", "reward")  # reward needs a model: tests/unit/overseers/test_reward.py
 TALK = (Prompt.of("Why?"), Prompt.of("Tell me a long story of three sentences."), Prompt.of("é\u2028?"))
 GRADER = "def grade(prompts, answers, finished):\n    return [float(len(a)) for a in answers]\n"
 
@@ -144,7 +155,7 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def local(adapter: str = "lora", lr: float = 1e-3) -> Any:
     return build(
-        "engines", {"name": "local", "adapter": adapter, "lr": lr, "decode": "float32", "device": "cpu"}
+        "engines", {"name": "local", "adapter": adapter, "lr": lr, "decode": "float32", "precision": "float32", "device": "cpu"}
     )
 
 
@@ -161,7 +172,7 @@ def test_the_scripted_learner(tensors: Any, tmp_path: Path) -> None:
     engine = speaker(1.0).model_copy(update={"tensors": tensors})
 
     def fresh() -> Learner:
-        return engine.learner("scripted", "run/stage", 0, Silent())
+        return engine.learner("scripted", Task("run/stage", 0))
 
     check_learner(fresh, TALK, tmp_path, other=lambda: engine.sampler("scripted", Silent()))
 
@@ -171,7 +182,7 @@ def test_the_local_learner(adapter: str, tiny: Path, tmp_path: Path) -> None:
     engine = local(adapter)
 
     def fresh() -> Learner:
-        return engine.learner(str(tiny), "run/stage", 0, Silent())
+        return engine.learner(str(tiny), Task("run/stage", 0))
 
     check_learner(fresh, TALK, tmp_path, other=lambda: engine.sampler(str(tiny), Silent()))
 

@@ -26,7 +26,7 @@ def collapsing(fn: str, lr: float) -> dict[str, Any]:
         ask=asking(fn),
         source={"name": "rollouts", "prompts": "ask.jsonl", "per_window": 8, "max_tokens": 1},
         method={"name": "best_of_n", "n": 8, "rows_per_step": 4},
-        learner={"name": "local", "adapter": "full", "lr": lr, "decode": "float32"},
+        learner={"name": "local", "adapter": "full", "lr": lr, "decode": "float32", "precision": "float32"},
         guard={"probes": 8, "answers": 4, "max_tokens": 1},
         checkpoint={"every": 4, "keep": 2},
     )

@@ -11,7 +11,7 @@ import torch
 
 from accord.engines.local import Local
 from accord.engines.local.learner import LocalLearner
-from accord.progress import Silent
+from accord.ports import Task
 from accord.testing import save_tiny
 
 Learners = Callable[..., LocalLearner]
@@ -27,8 +27,8 @@ def learner(tiny: Path) -> Learners:
     """A fresh learner of the same start each time."""
 
     def fresh(adapter: str = "lora", **told: Any) -> LocalLearner:
-        settings = {"adapter": adapter, "lr": 5e-3, "decode": "float32", "device": "cpu", "rank": 4, **told}
-        made: Any = Local(**settings).learner(str(tiny), "run/stage", 0, Silent())
+        settings = {"adapter": adapter, "lr": 5e-3, "decode": "float32", "precision": "float32", "device": "cpu", "rank": 4, **told}
+        made: Any = Local(**settings).learner(str(tiny), Task("run/stage", 0))
         return made
 
     return fresh

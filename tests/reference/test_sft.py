@@ -18,7 +18,7 @@ from accord.engines.local import Local
 from accord.engines.local.learner import LocalLearner
 from accord.maths.batches import likelihood_batch
 from accord.methods.sft import SFT
-from accord.progress import Silent
+from accord.ports import Task
 from accord.records import Episode, Prompt
 from accord.records.rows import Row
 from accord.testing import save_tiny
@@ -37,8 +37,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_loss_and_gradients_are_those_of_transformers(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    engine = Local(adapter="full", decode="float32", device="cpu", max_grad_norm=1e9)
-    made: Any = engine.learner(str(folder), "run/stage", 0, Silent())
+    engine = Local(adapter="full", decode="float32", precision="float32", device="cpu", max_grad_norm=1e9)
+    made: Any = engine.learner(str(folder), Task("run/stage", 0))
     assert isinstance(made, LocalLearner)
     encoded = [made.sampler().encode(Prompt.of(p), a) for p, a in PAIRS]
     batch = likelihood_batch([Row((Episode.single(r),)) for r in encoded], 1, 9, np.random.default_rng(0), {})
@@ -79,8 +79,8 @@ def test_data_from_the_reference_leave_it_where_it_is(folder: Path) -> None:
 
     One token is enough: the expected gradient over the next token of a prompt, weighted by π, vanishes.
     """
-    engine = Local(adapter="full", decode="float32", device="cpu")
-    made: Any = engine.learner(str(folder), "run/stage", 0, Silent())
+    engine = Local(adapter="full", decode="float32", precision="float32", device="cpu")
+    made: Any = engine.learner(str(folder), Task("run/stage", 0))
     prompt = Prompt.of("Why?")
     start = made.sampler().encode(prompt, "x").prompt_tokens
     with torch.no_grad():

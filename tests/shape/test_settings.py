@@ -13,7 +13,7 @@ LAYER_2 = ("methods", "overseers", "asks", "indicators", "worlds")
 
 def settings(parsed: ast.Module) -> Iterator[tuple[ast.ClassDef, list[str]]]:
     """The parts and tables of a file, each with its public fields."""
-    kinds = {"Part", "_Table"}
+    kinds = {"Part", "PartTable", "Table"}
     for node in (n for n in parsed.body if isinstance(n, ast.ClassDef)):
         if not kinds & {ast.unparse(base) for base in node.bases}:
             continue

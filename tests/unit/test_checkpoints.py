@@ -15,8 +15,7 @@ from hypothesis import strategies as st
 from accord.checkpoints import Progressing, keep_latest, latest, load_state, save_state
 from accord.engines.scripted import Scripted
 from accord.errors import AccordError, Unreadable
-from accord.ports import Learner
-from accord.progress import Silent
+from accord.ports import Learner, Task
 from accord.records import ModelRef, Sequence
 from accord.records.rows import Batch
 from accord.stores.files import promote
@@ -25,7 +24,7 @@ ENGINE = Scripted(tensors="numpy")
 
 
 def a_learner() -> Learner:
-    return ENGINE.learner("scripted", "run/stage", 0, Silent())
+    return ENGINE.learner("scripted", Task("run/stage", 0))
 
 
 def a_batch(**told: Any) -> Batch:

@@ -18,7 +18,7 @@ def _plan(base: Path | str, **stage: object) -> Plan:
         "windows": 1,
         "source": {"name": "offline", "data": "pairs.jsonl", "per_window": 2},
         "method": {"name": "sft"},
-        "learner": {"name": "local", "decode": "float32", "lr": 1e-3},
+        "learner": {"name": "local", "decode": "float32", "precision": "float32", "lr": 1e-3},
         "guard": {"probes": 2, "answers": 3, "max_tokens": 6},
     }
     return Plan.model_validate(

@@ -1,28 +1,30 @@
-"""Windows are functions of their index; a data file that is not what it should be is named with its line."""
+"""Windows are functions of their index; rows carry what the file says, and feedback stands before it."""
 
 from __future__ import annotations
 
-import gzip
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from accord.catalog import build
 from accord.engines.scripted import Scripted
-from accord.errors import AccordError, PlanError, Unreadable
+from accord.errors import PlanError, Refused, Unreadable
 from accord.ports import Feedback, Sampler, Shape
 from accord.progress import Silent
 from accord.records.rows import Columns, Group, Window
 from accord.sources import Offline, Rollouts, Surroundings, _turn, seeded
-from accord.stores.foreign.prompts import read_rows
-from accord.testing import scored
+from accord.stores.foreign.prompts import read_data
+from accord.testing import check_source, scored
 from accord.worker import Worker
 
 DATA, POLICY = Shape("answer", 1, "data"), Shape("answer", 3, "policy")
+PAIR = Shape("pair", 2, "data")
 SAMPLER: Sampler = Scripted(words=tuple("abcd"), longest=3, tensors="numpy").sampler("scripted", Silent())
 
 
@@ -146,143 +148,201 @@ def test_a_source_refuses_a_method_of_the_other_kind(data: Path, worker: Worker)
             part.open(Surroundings("r/s", 0, shape, worker))
 
 
-def test_offline_needs_completions(tmp_path: Path, worker: Worker) -> None:
-    file = tmp_path / "prompts.jsonl"
-    file.write_text('{"prompt": "Why?", "completion": "a"}\n{"prompt": "How?"}\n')
-    with pytest.raises(PlanError, match="'How\\?'"):
-        Offline(data=str(file)).open(Surroundings("r/s", 0, DATA, worker))
+def test_offline_needs_answers_of_the_methods_unit(tmp_path: Path, worker: Worker) -> None:
+    """No row of one type is silently learnt as one of another."""
+    lines = {
+        "prompt": {"prompt": "Why?"},
+        "completion": {"prompt": "Why?", "completion": "a"},
+        "preference": {"prompt": "Why?", "chosen": "a", "rejected": "b"},
+        "steps": {"prompt": "Why?", "completions": ["a", "b"], "labels": [True, False]},
+        "text": {"text": "a b"},
+    }
+    suits = {DATA: {"completion", "text"}, PAIR: {"preference"}, Shape("episode", 1, "data"): set[str]()}
+    for kind, row in lines.items():
+        file = written(tmp_path, [row], f"{kind}.jsonl")
+        for shape, kinds in suits.items():
+            if kind in kinds:
+                Offline(data=file).open(Surroundings("r/s", 0, shape, worker))
+            else:
+                with pytest.raises(PlanError, match=f"not {kind}"):
+                    Offline(data=file).open(Surroundings("r/s", 0, shape, worker))
+    with pytest.raises(PlanError, match=r"completion = .chosen.") as error:
+        Offline(data=f"{tmp_path}/preference.jsonl").open(Surroundings("r/s", 0, DATA, worker))
+    assert error.value.path == "data"
+    better = Offline(data=f"{tmp_path}/preference.jsonl", columns={"completion": "chosen"})
+    (row,) = window(better, worker, DATA, 0).rows
+    assert row.episodes[0].tokens == ((1, 0),)
 
 
-# Data files
+def written(folder: Path, rows: Sequence[Mapping[str, Any]], name: str = "rows.jsonl") -> str:
+    (folder / name).write_text("\n".join(json.dumps(row) for row in rows))
+    return str(folder / name)
 
 
-def rows_of(tmp_path: Path, text: str, name: str = "data.jsonl") -> Any:
-    (tmp_path / name).write_bytes(text.encode("utf-8", "surrogatepass"))
-    return read_rows(str(tmp_path / name))
+PAIRS = [
+    {"prompt": "one", "chosen": "a", "rejected": "b"},
+    {"prompt": "two", "chosen": "a b", "rejected": "c", "p": 0.75, "weight": 2},
+    {"prompt": "one", "chosen": "c", "rejected": "d", "p": 0.5},
+]
 
 
-@pytest.mark.parametrize(
-    ("line", "expected"),
-    [
-        ("not json", "one JSON object per line"),
-        ('{"prompt": "a"', "one JSON object per line"),
-        ("[1, 2]", "one JSON object per line"),
-        ('"text"', "one JSON object per line"),
-        ("{}", '"prompt" as text or as a list'),
-        ('{"prompt": ""}', '"prompt" as text or as a list'),
-        ('{"prompt": "  "}', '"prompt" as text or as a list'),
-        ('{"prompt": 3}', '"prompt" as text or as a list'),
-        ('{"prompt": []}', '"prompt" as text or as a list'),
-        ('{"prompt": ["a"]}', 'messages as {"role", "content"}'),
-        ('{"prompt": [{"role": "robot", "content": "a"}]}', 'messages as {"role", "content"}'),
-        ('{"prompt": [{"role": "user"}]}', 'messages as {"role", "content"}'),
-        ('{"prompt": "a", "completion": ""}', '"completion" as text'),
-        ('{"prompt": "a", "completion": 1}', '"completion" as text'),
-        ('{"prompt": "a", "completion": ["b"]}', '"completion" as text'),
-        ('{"prompt": "a", "slice": 7}', ""),
-        ('{"prompt": "a", "tweet": 1234567890123456789}', ""),
-        ('{"prompt": "a \\ud800 b"}', ""),
-        ('{"prompt": "a", "completion": "b \\ud800"}', ""),
-        ('{"prompt": "a", "deep": ' + "[" * 5000 + "]" * 5000 + "}", ""),
-    ],
-)
-def test_a_line_that_is_not_a_row_is_named(line: str, expected: str, tmp_path: Path) -> None:
-    with pytest.raises(Unreadable) as error:
-        rows_of(tmp_path, f'{{"prompt": "fine"}}\n\n{line}\n')
-    assert error.value.line == 3
-    assert expected in str(error.value)
-    assert "data.jsonl:3" in str(error.value)
-
-
-@pytest.mark.parametrize("raw", [b"", b"\n \n\t\n"])
-def test_an_empty_file_is_unreadable(raw: bytes, tmp_path: Path) -> None:
-    (tmp_path / "empty.jsonl").write_bytes(raw)
-    with pytest.raises(Unreadable, match="at least one row"):
-        read_rows(str(tmp_path / "empty.jsonl"))
-
-
-@pytest.mark.parametrize(
-    ("name", "raw"),
-    [
-        ("a.jsonl", b'{"prompt": "\xff"}\n'),
-        ("a.jsonl", '{"prompt": "a"}'.encode("utf-16")),
-        ("a.jsonl.gz", b"not gzip at all"),
-        ("a.jsonl.gz", gzip.compress(b'{"prompt": "a"}\n' * 50)[:-20]),
-        ("a.jsonl.gz", gzip.compress(b'{"prompt": "a"}\n' * 50)[:20] + b"\x00" * 30),
-    ],
-    ids=["latin-1", "utf-16", "not gzip", "cut gzip", "damaged gzip"],
-)
-def test_bytes_that_are_no_text_are_unreadable(name: str, raw: bytes, tmp_path: Path) -> None:
-    (tmp_path / name).write_bytes(raw)
-    with pytest.raises(Unreadable, match="UTF-8 text"):
-        read_rows(str(tmp_path / name))
-
-
-def test_a_byte_order_mark_is_named(tmp_path: Path) -> None:
-    """Windows editors write one; nothing shows it."""
-    with pytest.raises(Unreadable, match="BOM") as error:
-        rows_of(tmp_path, '\ufeff{"prompt": "a"}\n')
-    assert error.value.line == 1
-
-
-def test_lines_end_at_line_feeds_alone(tmp_path: Path) -> None:
-    text = "one\u2028two\u2029three\x85four"
-    rows = rows_of(tmp_path, json.dumps({"prompt": text}, ensure_ascii=False) + '\r\n{"prompt": "b"}')
-    assert [row.prompt.text for row in rows] == [text, "b"]
-
-
-def test_every_script_comes_through(tmp_path: Path) -> None:
-    text = "Grüße, 世界, \U0001f600, \u202eright to left, e\u0301"
-    file = tmp_path / "ünïcode 😀.jsonl.gz"
-    file.write_bytes(
-        gzip.compress(json.dumps({"prompt": text, "completion": text}, ensure_ascii=False).encode())
+def test_pairs_are_rows_of_two_answers_with_p_and_weight(tmp_path: Path, worker: Worker) -> None:
+    part = Offline(data=written(tmp_path, PAIRS), per_window=3)
+    rows = window(part, worker, PAIR, 0).rows
+    found = sorted(
+        (*(e.tokens[0][:-1] for e in row.episodes), row.columns["p"], row.columns["weight"]) for row in rows
     )
-    (row,) = read_rows(str(file))
-    assert (row.prompt.text, row.completion) == (text, text)
+    assert found == [((1,), (2,), 1.0, 1.0), ((1, 2), (3,), 0.75, 2.0), ((3,), (4,), 0.5, 1.0)]
+    assert all(set(row.columns) == {"p", "weight"} and not row.missing for row in rows)
+    assert all(e.tokens[0][-1] == 0 for row in rows for e in row.episodes), "data end as answers that stop"
+    groups = {row.episodes[0].prompt: row.group for row in rows}
+    assert sorted(groups.values()) == [0, 1], "two rows of one prompt are one group"
+    assert all(row.group == groups[e.prompt] for row in rows for e in row.episodes)
 
 
-def test_other_fields_stay_with_the_prompt(tmp_path: Path) -> None:
-    (row,) = rows_of(tmp_path, '{"prompt": "a", "answer": 4, "notes": {"x": [1, null]}, "slice": "maths"}')
-    assert (row.prompt.columns, row.prompt.slice) == ({"answer": 4, "notes": {"x": [1, None]}}, "maths")
-    assert row.completion is None
+def test_what_feedback_says_of_pairs_stands_before_the_file(tmp_path: Path, worker: Worker) -> None:
+    def voted(groups: Sequence[Group]) -> Columns:
+        p_R = np.array([0.25 if "b" in g.responses[0].text else np.nan for g in groups])
+        members = tuple(tuple(r.id for r in g.responses) for g in groups)
+        parents = tuple((f"judgment {i}",) for i in range(len(groups)))
+        return Columns(members, {"p": p_R}, np.isnan(p_R), parents)
+
+    rows = window(Offline(data=written(tmp_path, PAIRS)), worker, PAIR, 0, feedback=voted).rows
+    told = {row.columns["weight"]: row for row in rows if not row.missing}
+    assert set(told) == {2.0}, "the weight of the file stands where feedback says nothing of it"
+    assert told[2.0].columns["p"] == 0.25
+    assert told[2.0].parents[0].startswith("judgment")
+    assert [row.missing for row in rows].count(True) == 2, (
+        "a pair nobody judged is missing, whatever the file says"
+    )
 
 
-def test_messages_come_through(tmp_path: Path) -> None:
-    talk = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Why?"}]
-    (row,) = rows_of(tmp_path, json.dumps({"prompt": talk}))
-    assert [m.model_dump() for m in row.prompt.messages] == talk
+def test_questions_about_single_answers_of_pairs_are_refused(tmp_path: Path, worker: Worker) -> None:
+    def each(groups: Sequence[Group]) -> Columns:
+        members = tuple((r.id,) for g in groups for r in g.responses)
+        return Columns(
+            members, {"score": np.ones(len(members))}, np.zeros(len(members), bool), ((),) * len(members)
+        )
+
+    with pytest.raises(PlanError, match="as they are in the data"):
+        window(Offline(data=written(tmp_path, PAIRS)), worker, PAIR, 0, feedback=each)
 
 
-def test_parts_divide_the_file_by_prompt_alone(tmp_path: Path) -> None:
-    file = tmp_path / "many.jsonl"
-    lines = [json.dumps({"prompt": f"question {i}", "k": k}) for i in range(200) for k in range(2)]
-    file.write_text("\n".join(lines))
-    parts = {p: {r.prompt.text for r in read_rows(f"{file}:{p}")} for p in ("train", "held_out", "probe")}
-    assert sum(map(len, parts.values())) == 200, "both rows of a prompt are in one part"
-    assert set().union(*parts.values()) == {f"question {i}" for i in range(200)}
-    assert 110 < len(parts["train"]) < 170
-    file.write_text("\n".join(reversed(lines)))
-    assert {r.prompt.text for r in read_rows(f"{file}:train")} == parts["train"]
+@pytest.mark.parametrize("limits", [{}, {"max_answer_tokens": 3, "truncate": "cut_answer"}])
+def test_a_source_of_pairs_keeps_the_promises_of_sources(
+    limits: dict[str, Any], tmp_path: Path, worker: Worker
+) -> None:
+    file = written(tmp_path, [{"prompt": f"q {i}", "chosen": "a b c", "rejected": "b"} for i in range(9)])
+    part = Offline(data=file, per_window=4, **limits)
+    around = Surroundings("r/s", 3, PAIR, worker)
+    check_source(lambda: part.open(around), SAMPLER, silent, shape=PAIR)
 
 
-def test_an_empty_part_says_which(tmp_path: Path) -> None:
-    file = tmp_path / "one.jsonl"
-    file.write_text('{"prompt": "a"}')
-    empty = [p for p in ("train", "held_out", "probe") if p not in _parts(file)]
-    for part in empty:
-        with pytest.raises(Unreadable, match=part):
-            read_rows(f"{file}:{part}")
-    assert len(empty) == 2
+def test_two_people_who_say_the_same_are_two_facts(tmp_path: Path, worker: Worker) -> None:
+    row = {"prompt": "one", "chosen": "a", "rejected": "b"}
+    rows = [row, row, row | {"annotator": "x"}, row | {"annotator": "y"}, row | {"p": 0.5}]
+    source: Any = Offline(data=written(tmp_path, rows)).open(Surroundings("r/s", 0, PAIR, worker))
+    assert len(source.window(0, SAMPLER, silent).rows) == 4
+    assert (source.repeated, source.read, source.kind) == (1, 5, "preference")
+    assert any("1 rows" in note for note in source.notes)
 
 
-def _parts(file: Path) -> list[str]:
-    from accord.stores.foreign.prompts import part_of
+def test_labels_must_be_explained(tmp_path: Path, worker: Worker) -> None:
+    """A method that knows no labels would raise answers that somebody marked as unwanted."""
+    rows = [{"prompt": f"q {i}", "completion": "ab"[i % 2], "label": i % 2 == 0} for i in range(4)]
+    file = written(tmp_path, rows)
+    with pytest.raises(PlanError, match="wanted") as error:
+        window(Offline(data=file), worker, DATA, 0)
+    assert error.value.path == "labels"
+    wanted = window(Offline(data=file, labels="wanted"), worker, DATA, 0).rows
+    assert [row.episodes[0].tokens[0][0] for row in wanted] == [1, 1]
+    both = window(Offline(data=file, labels="column"), worker, DATA, 0)
+    assert sorted(both.column("label")) == [0, 0, 1, 1]
+    none = written(tmp_path, [row | {"label": False} for row in rows], "none.jsonl")
+    with pytest.raises(PlanError, match="label is true"):
+        window(Offline(data=none, labels="wanted"), worker, DATA, 0)
+    with pytest.raises(PlanError, match="no labels"):
+        window(Offline(data=written(tmp_path, PAIRS), labels="wanted"), worker, PAIR, 0)
 
-    return [part_of(row.prompt) for row in read_rows(str(file))]
+
+def test_numbers_of_the_file_become_columns(tmp_path: Path, worker: Worker) -> None:
+    rows = [{"prompt": "q", "completion": "a", "score": 3, "cost:harm": 0.5, "weight": 0.25, "truth": 7}]
+    (row,) = window(Offline(data=written(tmp_path, rows)), worker, DATA, 0).rows
+    assert row.columns == {"score": 3.0, "cost:harm": 0.5, "weight": 0.25}
 
 
-def test_no_such_file_names_what_there_is(tmp_path: Path) -> None:
-    with pytest.raises(PlanError, match="short-questions"):
-        read_rows("short-question")
-    with pytest.raises(AccordError):
-        read_rows(str(tmp_path))
+def test_more_dropped_rows_than_allowed_are_refused(tmp_path: Path, worker: Worker) -> None:
+    rows = [{"prompt": f"q {i}", "chosen": "a", "rejected": "b" if i else "a"} for i in range(50)]
+    around = Surroundings("r/s", 0, PAIR, worker)
+    file = written(tmp_path, rows)
+    with pytest.raises(Refused, match=r"(?s)1 identical pair.*2\.0%.*allow_dropped"):
+        Offline(data=file).open(around)
+    many = [{"prompt": f"more {i}", "chosen": "a", "rejected": "b"} for i in range(50)]
+    whole = written(tmp_path, rows + many, "whole.jsonl")
+    part = next(p for p in ("train", "held_out", "probe") if read_data(f"{whole}:{p}").dropped)
+    assert Offline(data=f"{whole}:{part}").open(around), "1 % of the file, whatever it is of the part"
+    source: Any = Offline(data=file, allow_dropped=0.02).open(around)
+    assert source.dropped == {"identical pair": 1}
+    assert source.notes == ["50 preference rows of rows.jsonl, dropped: 1 identical pair"]
+    assert len(source.window(0, SAMPLER, silent).rows) == 32
+
+
+def test_rows_over_the_limits_are_cut_left_out_or_refused(tmp_path: Path, worker: Worker) -> None:
+    rows = [
+        {"prompt": "one", "chosen": "a b c", "rejected": "b"},
+        {"prompt": "two", "chosen": "a", "rejected": "b"},
+    ]
+    file = written(tmp_path, rows)
+    with pytest.raises(Refused, match="max_answer_tokens = 3"):
+        window(Offline(data=file, max_answer_tokens=3), worker, PAIR, 0)
+    kept = window(Offline(data=file, max_answer_tokens=3, truncate="drop"), worker, PAIR, 0).rows
+    left = [(r.columns["cut"], r.columns["left_out"], r.episodes[0].tokens[0]) for r in kept]
+    assert left == [(0, 1, (1, 0))]
+    cut = window(Offline(data=file, max_answer_tokens=3, truncate="cut_answer"), worker, PAIR, 0)
+    answers = {(r.columns["cut"], r.episodes[0].tokens[0]) for r in cut.rows}
+    assert answers == {(0, (1, 0)), (1, (1, 2, 3))}
+    assert set(cut.column("left_out")) == {0}
+    with pytest.raises(Refused, match="per_window"):
+        window(Offline(data=file, max_answer_tokens=1, truncate="drop"), worker, PAIR, 0)
+    whole = window(Offline(data=file, max_answer_tokens=4), worker, PAIR, 0).rows
+    assert {row.columns["cut"] for row in whole} == {0}
+
+
+def test_a_truncation_without_a_limit_is_no_plan() -> None:
+    with pytest.raises(PlanError, match="max_answer_tokens") as error:
+        build("sources", {"name": "offline", "data": "d.jsonl", "truncate": "drop"})
+    assert error.value.path == "sources.truncate"
+
+
+def test_rollouts_take_the_prompts_of_any_file(tmp_path: Path, worker: Worker) -> None:
+    """Also those of rows that are dropped for their answers."""
+    rows = [
+        {"prompt": "one", "chosen": "a", "rejected": "a"},
+        {"prompt": "two", "chosen": "a", "rejected": "b"},
+    ]
+    around = Surroundings("r/s", 0, POLICY, worker)
+    source: Any = Rollouts(prompts=written(tmp_path, rows)).open(around)
+    assert {p.text for p in source.prompts()} == {"one", "two"}
+    assert source.notes == ["2 prompts in 2 rows of rows.jsonl"]
+    asked = [{"question": "Why?", "answer": 4}]
+    part = Rollouts(prompts=written(tmp_path, asked), columns={"prompt": "question"})
+    (prompt,) = part.open(around).prompts()
+    assert (prompt.text, prompt.columns) == ("Why?", {"answer": 4})
+    with pytest.raises(PlanError, match="none has one"):
+        Rollouts(prompts=written(tmp_path, [{"text": "a plain text"}])).open(around)
+
+
+def test_a_list_becomes_a_file_named_by_its_content(tmp_path: Path, worker: Worker) -> None:
+    one, two = (Offline.of(PAIRS, tmp_path / "lists", per_window=2) for _ in range(2))
+    assert one == two
+    assert one.per_window == 2
+    assert Path(one.data).parent == tmp_path / "lists"
+    assert Offline.of(PAIRS[:1], tmp_path / "lists") != one
+    same = Offline(data=written(tmp_path, PAIRS), per_window=2)
+    ids = [[e.id for r in window(p, worker, PAIR, 0).rows for e in r.episodes] for p in (one, same)]
+    assert ids[0] == ids[1]
+    listed = Rollouts.of([{"q": "one"}], tmp_path / "asked", columns={"prompt": "q"})
+    assert [p.text for p in listed.open(Surroundings("r/s", 0, POLICY, worker)).prompts()] == ["one"]
+    with pytest.raises(Unreadable, match="the list of rows:2"):
+        Offline.of([PAIRS[0], {"prompt": "two"}], tmp_path / "lists")
+    assert len(list((tmp_path / "lists").iterdir())) == 2, "a list that is not read leaves no file"

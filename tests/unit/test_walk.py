@@ -18,7 +18,7 @@ from accord.engines.scripted import Scripted
 from accord.feedback import Asking, StageFeedback
 from accord.guard import Guard, Probing, Watch
 from accord.loop import Loop, Pace
-from accord.ports import Learner, Rule
+from accord.ports import Learner, Rule, Task
 from accord.progress import Silent
 from accord.records import Decision, Episode, Judgment, Prompt, Reading, Record, Response, StepEvent
 from accord.rules import Fault, Fell, Missing, NonFinite
@@ -79,7 +79,7 @@ def a_walk(
     (folder / "prompts.jsonl").write_text('{"prompt": "Why?"}\n{"prompt": "How?"}\n')
     log = log or Log()
     method, overseer = PlainLikelihood(n=8, rows_per_step=4), ScriptedOverseer(grades=grades)
-    learner: Learner = ENGINE.learner("scripted", RUN, 0, Silent())
+    learner: Learner = ENGINE.learner("scripted", Task(RUN, 0))
     newest = latest(folder / "checkpoints")
     state = load_state(newest, learner) if newest else Progressing()
     desk = FrontDesk(log.write, log.flush)

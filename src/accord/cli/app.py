@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable
+from inspect import cleandoc
 from typing import Annotated
 
 import typer
 
 from accord import __version__
-from accord.cli import looks, machine, runs
+from accord.cli import bench, chat, config, looks, machine, runs, track
 from accord.cli.codes import Exit
 
 __all__ = ["build_app"]
@@ -20,9 +20,11 @@ _CODES = (
 )
 _FIRST = """
   accord demo                                 a real run, start to report, in minutes
+  accord run dpo pairs.jsonl --model ./model  train without a plan file
   accord run brevity.toml                     what a plan says
   accord resume brevity-1                     on from where a run stopped
   accord report brevity-1 --open              what it came to
+  accord chat brevity-1 --beside base         talk to it
   accord audit ./model --base ./base          what training changed
 """
 
@@ -43,13 +45,19 @@ def build_app() -> typer.Typer:
         runs.resume,
         looks.report,
         looks.audit,
+        chat.chat,
+        track.track,
         machine.pull,
         machine.doctor,
+        bench.bench,
     ):
-        examples = {**runs.EXAMPLES, **looks.EXAMPLES, **machine.EXAMPLES}[command.__name__]
+        groups = (runs, looks, chat, track, machine, bench)
+        examples = next(g.EXAMPLES[name] for g in groups if (name := command.__name__) in g.EXAMPLES)
         _add(app, command.__name__, command, examples)
-    brought = typer.Typer(rich_markup_mode=None, help="Bring runs into the index.")
-    brought.callback(epilog=_block(machine.EXAMPLES["import run"]))(_bring)
+    brought = typer.Typer(rich_markup_mode=None, help="Bring in runs, and plans of other tools.")
+    every = f"{cleandoc(machine.EXAMPLES['import run'])}\n{cleandoc(config.EXAMPLES['import config'])}"
+    brought.callback(epilog=_block(every))(_bring)
+    _add(brought, "config", config.import_config, config.EXAMPLES["import config"])
     _add(brought, "run", machine.import_run, machine.EXAMPLES["import run"])
     app.add_typer(brought, name="import")
     return app
@@ -61,12 +69,12 @@ def _add(app: typer.Typer, name: str, command: Callable[..., int], examples: str
 
 def _block(examples: str, after: str = "") -> str:
     # \b keeps the lines of a paragraph as they stand.
-    lines = inspect.cleandoc(examples).splitlines()
+    lines = cleandoc(examples).splitlines()
     return "\n".join(["\b", "Examples:", *(f"  {line}" for line in lines), "", after])
 
 
 def _bring() -> None:
-    """Bring runs into the index."""
+    """Bring in runs, and plans of other tools."""
 
 
 def _root(

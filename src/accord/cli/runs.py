@@ -4,16 +4,33 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
+from accord.cli.begin import (
+    Epochs,
+    Held,
+    Model,
+    Named,
+    RewardModels,
+    Rewards,
+    Settings,
+    Steps,
+    Windows,
+    first_screen,
+    where,
+)
 from accord.cli.codes import Exit
 from accord.cli.place import Place, run_folder
 from accord.cli.show import Screen
+from accord.errors import nearest
 
 if TYPE_CHECKING:
     from accord.pipeline import Outcome
+    from accord.plan import Plan
+    from accord.recipes import Wish
     from accord.records import JSON
 
 __all__ = ["EXAMPLES", "demo", "resume", "run"]
@@ -23,6 +40,10 @@ EXAMPLES = {
       accord run brevity.toml
       accord run brevity.toml --set stage.amplify.windows=2 --set seed=1
       accord run brevity.toml --name first --store none --json > outcome.json
+      accord run sft answers.jsonl --model ./model
+      accord run dpo pairs.jsonl --model ./model --epochs 2 --set method.beta=0.2
+      accord run grpo questions.jsonl --model ./model --reward my.py:right --reward my.py:short=0.2 --steps 50
+      accord run ppo questions.parquet --model ./model --reward-model runs/reward-1/reward_model/model
     """,
     "resume": """
       accord resume runs/brevity-1
@@ -44,13 +65,25 @@ RUNS = Path("runs")
 
 def run(  # size: a parameter is an option here
     context: typer.Context,
-    plan: Annotated[Path, typer.Argument(metavar="PLAN.toml", help="What to do: stages, in TOML.")],
-    settings: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="PATH=VALUE", help="Change the plan; may be given several times."),
+    what: Annotated[
+        str, typer.Argument(metavar="PLAN.toml|METHOD", help="A plan; or a method, with data and a model.")
+    ],
+    data: Annotated[
+        str | None, typer.Argument(metavar="FILE", help="With a method: JSON lines (.gz), JSON or Parquet.")
+    ] = None,
+    model: Model = None,
+    rewards: Rewards = None,
+    reward_models: RewardModels = None,
+    held_out: Held = None,
+    steps: Steps = None,
+    windows: Windows = None,
+    epochs: Epochs = None,
+    settings: Settings = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="DIR", help="The run's folder: --runs and --name at once.")
     ] = None,
     runs: Runs = RUNS,
-    name: Annotated[str | None, typer.Option("--name", metavar="ID", help="What to call the run.")] = None,
+    name: Named = None,
     store: Annotated[
         str | None,
         typer.Option("--store", metavar="URL", help="Index of runs [default: accord.db in --runs]; or none."),
@@ -58,19 +91,58 @@ def run(  # size: a parameter is an option here
     json: Json = False,
     quiet: Quiet = False,
 ) -> int:
-    """Do what a plan says: train, watch, report. Exit 5 means paused, 6 halted, both with their evidence."""
-    from accord.pipeline import run as run_plan
-    from accord.plan import read_plan
+    """Do what a plan says; or train by a method, without a plan file.
 
-    if plan.suffix != ".toml":
-        raise typer.BadParameter(f"{plan} does not end in .toml", param_hint="PLAN.toml")
+    METHOD is sft, reward_model, dpo, ipo, grpo, ppo or best_of_n. Its settings are chosen, shown with their
+    reasons, and written as the run's plan.toml, from which accord run repeats it; --set changes them, as in
+    --set learner.lr=1e-5. Exit 5 means paused, 6 halted, both with their evidence.
+    """
+    from accord.pipeline import run as run_plan
+
     _see_own_parts()
-    tree = read_plan(plan).set(settings or [])
     screen = Screen(json, quiet)
+    runs, name = where(runs, name, out)
+    length = {"--steps": steps, "--windows": windows, "--epochs": epochs}
+    given: dict[str, object] = {"FILE": data, "--model": model, "--reward": rewards}
+    given |= {"--reward-model": reward_models, "--eval": held_out, **length}
+    if Path(what).suffix == ".toml":
+        if odd := [option for option, value in given.items() if value not in (None, [])]:
+            raise typer.BadParameter(f"{odd[0]} goes with a method; a plan is changed by --set")
+        from accord.plan import read_plan
+
+        tree, lines, beside = read_plan(Path(what)).set(settings or []), list[str](), Path(what).parent
+    else:
+        from accord.recipes import Length, Wish
+
+        wish = Wish(what, data or "", model or "", tuple(rewards or ()), tuple(reward_models or ()), held_out)
+        wish = wish._replace(length=Length(steps, windows, epochs), settings=tuple(settings or ()))
+        tree, lines = _made(wish, [option for option, value in length.items() if value is not None])
+        beside = Path()
     cast(Place, context.obj).begins_in(runs, name)
     with screen.working() as progress:
-        outcome = run_plan(tree, runs=runs, name=name, progress=progress, store=store, beside=plan.parent)
-    return _told(outcome, screen)
+        for line in lines:
+            progress.say(line)
+        outcome = run_plan(tree, runs=runs, name=name, progress=progress, store=store, beside=beside)
+    return _told(outcome, screen, repeat=bool(lines))
+
+
+def _made(wish: Wish, lengths: list[str]) -> tuple[Plan, list[str]]:
+    """The plan for a wish, and the first screen."""
+    from accord.recipes import RECIPES, recipe
+
+    if wish.method not in RECIPES:
+        hint = nearest(wish.method, RECIPES)
+        known = f"it does not end in .toml and is no method: {', '.join(RECIPES)}"
+        raise typer.BadParameter(f"{wish.method}: {known}. {hint}".strip(), param_hint="PLAN.toml|METHOD")
+    for option, value in (("FILE", wish.data), ("--model", wish.model)):
+        if not value:
+            raise typer.BadParameter(
+                f"{option} is missing: accord run {wish.method} FILE --model MODEL", param_hint=option
+            )
+    if len(lengths) > 1:
+        raise typer.BadParameter(f"{' and '.join(lengths)} say the same thing differently; give one")
+    made = recipe(wish)
+    return made.plan, first_screen(made)
 
 
 def resume(  # size: a parameter is an option here
@@ -138,8 +210,9 @@ def _see_own_parts() -> None:
         sys.path.append(here)
 
 
-def _told(outcome: Outcome, screen: Screen) -> int:
+def _told(outcome: Outcome, screen: Screen, repeat: bool = False) -> int:
     decision = outcome.decision
+    again = f"accord run {quote(str(outcome.folder / 'plan.toml'))}"
     document: dict[str, JSON] = {
         "run": outcome.run,
         "folder": str(outcome.folder),
@@ -148,12 +221,15 @@ def _told(outcome: Outcome, screen: Screen) -> int:
         "stages": outcome.stages,
         "decision": {"kind": decision.kind, "id": decision.id, **decision.body()} if decision else None,
         "report": str(outcome.report) if outcome.report else None,
+        "repeat": again,
     }
     lines = [outcome.headline]
     if decision and outcome.action != "done":
         lines += [f"{outcome.action} at step {decision.step}, by the rule {decision.rule}: {decision.reason}"]
     if outcome.report:
         lines += [f"report: {outcome.report}"]
+    if repeat:
+        lines += [f"repeat: {again}"]
     if decision and outcome.action == "pause":
         lines += ["a pause ends only when a person takes responsibility for going on:"]
         lines += [f"  accord resume {outcome.folder} --accept {decision.id} --by NAME --reason TEXT"]

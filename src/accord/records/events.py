@@ -105,7 +105,10 @@ class ModelRef(Record):
 
 
 class Entry(Record):
-    """A finished stage: its result, and whether the evidence gate was passed (``explore``: ungated)."""
+    """A finished stage: its result, and whether the evidence gate was passed (``explore``: ungated).
+
+    ``step`` counts its updates; ``kept`` is the update whose weights are the result, where not the last.
+    """
 
     kind: ClassVar[str] = "entry"
     outside: ClassVar[frozenset[str]] = frozenset({"seconds"})
@@ -115,5 +118,6 @@ class Entry(Record):
     step: int
     purpose: Literal["explore", "model"]
     model: str
+    kept: int | None = None
     gated: bool = False
     seconds: float = 0.0

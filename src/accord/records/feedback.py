@@ -120,14 +120,15 @@ class Ranked(_Verdict):
 
 
 class Graded(_Verdict):
-    """Scores, by dimension or by step."""
+    """Scores, by dimension or by step. ``heads``: what each of an ensemble said, which a score reduces."""
 
     type: Literal["graded"] = "graded"
     scores: dict[str, float]
+    heads: dict[str, float] = {}
 
     @model_validator(mode="after")
     def _finite(self) -> Self:
-        for name, score in self.scores.items():
+        for name, score in (*self.scores.items(), *self.heads.items()):
             if not math.isfinite(score):
                 raise ValueError(f"the score {name!r} is {score}; an overseer without a number abstains")
         return self

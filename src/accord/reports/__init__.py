@@ -1,9 +1,9 @@
 """The report of a run: run folder → document (layer 4). Pure: nothing here trains, measures or decides.
 
-``whole.py`` reads a run into ``document.py``; ``result``, ``series``, ``transcripts``, ``spent``, ``watched``
-and ``trace`` are its sections; ``words``, ``svg``, ``charts`` and ``html`` put it before a person.
-``result.py`` is the example to follow. Not here: what is measured (``accord.indicators``), what follows from
-it (``accord.rules``).
+``whole.py`` reads a run into ``document.py``; ``result``, ``evaluated``, ``series``, ``transcripts``,
+``spent``, ``watched`` and ``trace`` are its sections; ``words``, ``svg``, ``charts`` and ``html`` show it.
+``result.py`` is the example to follow. Not here: what is measured (``accord.indicators``), what
+follows from it (``accord.rules``).
 """
 
 from __future__ import annotations

@@ -35,10 +35,13 @@ def draw_curve(curve: Curve) -> Drawn:
     )
     chart = svg.Chart(label, curve.x, curve.y, curve.points, told, gaps=curve.gaps, zero=curve.share)
     binned = any(point.n > 1 for point in curve.points)
-    head = (curve.x, curve.y, *(("lowest", "highest", "values") if binned else ("record",)))
-    rows = [_row(point, told, binned) for point in curve.points]
-    rows += [(f"{x:g}", "not a number", *(("", "", "") if binned else ("",))) for x in curve.gaps]
-    return Drawn(curve.title, svg.lines(chart), curve.note, head, tuple(rows), not binned)
+    spans = not binned and any(point.low is not None for point in curve.points)
+    more = ("lowest", "highest", "values") if binned else ("95 %", "record") if spans else ("record",)
+    rows = [_row(point, told, binned, spans) for point in curve.points]
+    rows += [(f"{x:g}", "not a number", *("" for _ in more)) for x in curve.gaps]
+    return Drawn(
+        curve.title, svg.lines(chart), curve.note, (curve.x, curve.y, *more), tuple(rows), not binned
+    )
 
 
 def draw_measured(measured: Measured) -> Drawn | None:
@@ -149,8 +152,12 @@ def _limit(binding: Binding) -> svg.Guide:
     )
 
 
-def _row(point: Point, told: svg.Words, binned: bool) -> tuple[str, ...]:
+def _row(point: Point, told: svg.Words, binned: bool, spans: bool) -> tuple[str, ...]:
     x = f"{point.x:,.1f}".removesuffix(".0")
+    if spans:
+        known = point.low is not None and point.high is not None
+        span = f"{_or_blank(point.low, told)} to {_or_blank(point.high, told)}" if known else "no interval"
+        return x, told(point.y), span, point.record
     if not binned:
         return x, told(point.y), point.record
     return x, told(point.y), _or_blank(point.low, told), _or_blank(point.high, told), f"{point.n:,}"

@@ -86,6 +86,18 @@ class StageLog:
         """The held-out readings, in order."""
         return [reading for reading in self.readings if reading.name.startswith("held_out.")]
 
+    @cached_property
+    def evaluations(self) -> list[Reading]:
+        """The readings of evaluations, in order; at each step the figure they are judged by comes first."""
+        return [reading for reading in self.readings if reading.name.startswith("eval.")]
+
+    @property
+    def kept(self) -> int | None:
+        """The update whose weights are the result; None while there is none."""
+        if self.entry is None:
+            return None
+        return self.entry.step if self.entry.kept is None else self.entry.kept
+
     @property
     def from_base(self) -> bool:
         """Whether the stage starts from the very model that indicators are measured against."""

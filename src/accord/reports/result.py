@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -11,6 +12,7 @@ import numpy as np
 from accord.maths.intervals import sign_flip
 from accord.records import Episode, Graded, Judgment, Reading
 from accord.reports.document import Figure, Result, Verdict
+from accord.reports.evaluated import told_kept
 from accord.reports.logs import StageLog
 from accord.reports.words import Scale, counted
 from accord.sources import seeded
@@ -19,21 +21,27 @@ __all__ = ["Pair", "approves", "change_of", "held_out_pair", "result_of"]
 
 
 class Pair(NamedTuple):
-    """The first and the last held-out reading of a stage."""
+    """The held-out reading before a stage, and the one of its result or, so far, the last."""
 
     before: Reading | None
     after: Reading | None
 
 
 def held_out_pair(log: StageLog) -> Pair:
-    """Before is the reading at the start, after the last one that came later."""
+    """Before is the reading at the start, after the last one that came later, or that of the weights kept."""
     found = log.held_out
-    later = [reading for reading in found if found and reading.step > found[0].step]
+    kept = log.entry.kept if log.entry else None
+    later = [one for one in found if one.step > found[0].step and kept in (None, one.step)]
     return Pair(found[0] if found else None, later[-1] if later else None)
 
 
 def result_of(log: StageLog) -> Result:
-    """The held-out result of a stage; a result that is not there says why."""
+    """The held-out result of a stage and what its evaluations came to; one that is not there says why."""
+    result = _held_out(log)
+    return replace(result, says=" ".join(said for said in (result.says, told_kept(log)) if said))
+
+
+def _held_out(log: StageLog) -> Result:
     before, after = held_out_pair(log)
     if before is None:
         planned = log.stage.held_out is not None
@@ -45,10 +53,10 @@ def result_of(log: StageLog) -> Result:
     label = "share of answers approved" if approved else name.removeprefix("held_out.")
     answers = log.stage.held_out.n if log.stage.held_out else 0
     if after is None:
-        says = (
-            f"Before training: {scale.level(before.value)}. The figure after it was not read: "
-            "it is taken when the last window ends."
-        )
+        why = "The figure after it was not read: it is taken when the last window ends."
+        if log.kept == before.step:
+            why = "There is no figure after it, for the start itself was kept."
+        says = f"Before training: {scale.level(before.value)}. {why}"
         return Result("one reading", says, name, label, share, before.n, answers, before=_figure(log, before))
     change = change_of(log, after)
     verdict, says = _said(before, after, change, scale)

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from accord.records import StepEvent
 from accord.reports.document import Curve, Point
+from accord.reports.evaluated import evaluated_curves, held_out_curve
 from accord.reports.logs import StageLog
 from accord.reports.result import approves
 from accord.reports.words import counted
@@ -25,7 +26,7 @@ class _Taken(NamedTuple):
 
 
 def curves_of(log: StageLog) -> tuple[Curve, ...]:
-    """Score and accepted answers by window, loss terms and gradient norm by update; empty ones left out."""
+    """Figures on other data first, then windows, loss terms and gradient norm; empty ones left out."""
     windows, updates = log.windows(), log.updates()
     approved = approves(log.judgments)
     found = [
@@ -59,7 +60,8 @@ def curves_of(log: StageLog) -> tuple[Curve, ...]:
         _curve("grad_norm", "Gradient norm", ("update", "norm", False), _over_updates(updates, "grad_norm"))
     )
     drawn = [curve for curve in found if curve.points or curve.gaps]
-    return tuple(curve for curve in drawn if not (curve.key == "missing" and _zero(curve)))
+    drawn = [curve for curve in drawn if not (curve.key == "missing" and _zero(curve))]
+    return (*held_out_curve(log), *evaluated_curves(log), *drawn)
 
 
 def gathered(taken: Sequence[tuple[float, float]], most: int = MOST) -> list[Point]:

@@ -56,6 +56,7 @@ def spent_by(log: StageLog, result: Result) -> Spent:
     rows = sum(scalars.get("rows", 0.0) - scalars.get("missing", 0.0) for scalars in counted)
     used = sum(scalars["accepted"] for scalars in counted)
     readings = [one for one in log.readings if one.name == "reverse_kl" and one.step > 0]
+    readings = [one for one in readings if log.kept in (None, one.step)] or readings
     last = readings[-1] if readings else None
     kl = Figure(last.value, last.low, last.high, last.id, log.place(last.id)) if last else None
     price, says = _price(log, kl, result)
@@ -123,19 +124,23 @@ def _start(log: StageLog) -> str:
 
 
 def _answers(log: StageLog) -> dict[str, int]:
-    """Answers by use: offered to the method (in an episode), held out, or judged in an unfinished window."""
+    """Answers by use: offered to the method (in an episode), evaluated, held out, or judged in vain."""
     records = list(log.records.values())
     trained = {response for one in records if isinstance(one, Episode) for response in one.responses}
     asked = {response for one in records if isinstance(one, Question) for response in one.responses}
     judged = (judgment for reading in log.held_out for judgment in log.judgments_under(reading))
     questions = (log.question(judgment.question) for judgment in judged)
     held_out = {question.prompt for question in questions if question is not None}
+    evaluated = {parent for reading in log.evaluations for parent in reading.parents}
     counts = {"training": 0, "held out": 0, "probes": 0, "unfinished window": 0}
+    counts |= {"evaluation": 0} if evaluated else {}
     for record in records:
         if not isinstance(record, Response):
             continue
         if record.id in trained:
             counts["training"] += 1
+        elif record.id in evaluated:
+            counts["evaluation"] += 1
         elif record.id not in asked:
             counts["probes"] += 1
         else:

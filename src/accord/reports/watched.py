@@ -28,16 +28,19 @@ _TITLES = {
     ),
 }
 
+_ELSEWHERE = ("eval.", "held_out.")  # readings that are not the guard's
+
 
 def guard_of(log: StageLog) -> Guarded:
     """Everything the guard measured and decided in a stage."""
     rules = rules_of(log.stage)
-    own = [one for one in log.readings if not one.name.startswith("held_out.")]
-    names = dict.fromkeys([one.name for one in own] + [one.name for one in log.not_measured])
+    own = [one for one in log.readings if not one.name.startswith(_ELSEWHERE)]
+    gaps = [one for one in log.not_measured if not one.name.startswith("eval.")]
+    names = dict.fromkeys([one.name for one in own] + [one.name for one in gaps])
     decisions = [_decided(log, one) for one in log.decisions]
     table = log.stage.guard
     return Guarded(
-        audits=len({one.step for one in [*own, *log.not_measured]}),
+        audits=len({one.step for one in [*own, *gaps]}),
         probes=table.probes,
         answers=table.answers,
         says=_said(log),
@@ -55,6 +58,7 @@ def _measured(log: StageLog, name: str, rules: list[InForce]) -> Measured:
     title, says = _TITLES.get(name, (name, ""))
     unit = readings[0].unit if readings else ""
     start = next((one for one in audited if one.step == 0), None)
+    of_result = [one for one in audited if one.step == log.kept] or list(audited)
     return Measured(
         name=name,
         title=title,
@@ -66,7 +70,7 @@ def _measured(log: StageLog, name: str, rules: list[InForce]) -> Measured:
         bindings=bindings(rules, name, readings),
         # Only there is the policy its own base, so that what it differs by is chance alone.
         floor=start if log.from_base else None,
-        last=audited[-1] if audited and audited[-1].step > 0 else None,
+        last=of_result[-1] if of_result and of_result[-1].step > 0 else None,
     )
 
 

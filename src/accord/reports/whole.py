@@ -12,6 +12,7 @@ from typing import cast
 from accord.errors import PlanError, Unreadable
 from accord.plan import Plan, read_plan
 from accord.reports.document import Environment, Result, RunReport, StageReport, Status
+from accord.reports.evaluated import told_evaluation, trained_prompts
 from accord.reports.logs import StageLog, open_stage
 from accord.reports.result import result_of
 from accord.reports.series import curves_of
@@ -52,7 +53,7 @@ def gather(folder: Path) -> RunReport:
         headline=_headline(logs, [stage.result for stage in stages], status),
         stamp=_stamp(plan, logs),
         needs=_GATE if plan.purpose == "explore" else (),
-        warnings=tuple(_warnings(stages)),
+        warnings=tuple(_warnings(logs, stages)),
         statement=STATEMENT,
         stages=stages,
         commands=tuple(_commands(folder.resolve().name, stages)),
@@ -146,7 +147,9 @@ def _headline(logs: Sequence[StageLog], results: Sequence[Result], status: Statu
     for name, result in told:
         where = f"{name}: " if len(told) > 1 else ""
         parts.append(where + _told_result(result))
-    if not told and status.state == "finished":
+    evaluated = [(log.stage.name, said) for log in logs if (said := told_evaluation(log))]
+    parts += [f"{name}: {said}" if len(logs) > 1 else said for name, said in evaluated]
+    if not told and not evaluated and status.state == "finished":
         parts.append("no held-out figure was planned")
     parts.append(_told_guard(logs))
     return "; ".join(part for part in parts if part)
@@ -173,11 +176,12 @@ def _told_result(result: Result) -> str:
 def _told_guard(logs: Sequence[StageLog]) -> str:
     """Never "safe": what was not seen, and by what."""
     decisions = [decision for log in logs for decision in log.decisions]
-    if not any(log.readings or log.not_measured for log in logs):
+    looked = any(log.readings or log.not_measured for log in logs)
+    if not looked and not all(log.entry for log in logs):
         return "the guard has not looked yet"
     warnings = sum(one.action == "continue" and one.rule != "acceptance" for one in decisions)
     accepted = sum(one.rule == "acceptance" for one in decisions)
-    said = ["no page"]
+    said = ["no page" if looked else "no page, and no indicator was read"]
     if warnings:
         said.append(counted(warnings, "warning"))
     if accepted:
@@ -196,10 +200,10 @@ def _stamp(plan: Plan, logs: Sequence[StageLog]) -> str:
     )
 
 
-def _warnings(stages: Sequence[StageReport]) -> list[str]:
+def _warnings(logs: Sequence[StageLog], stages: Sequence[StageReport]) -> list[str]:
     """What a reader has to know before any figure."""
     out: list[str] = []
-    for stage in stages:
+    for log, stage in zip(logs, stages, strict=True):
         environment, trained = stage.environment, stage.trained
         out += [f"{stage.name}: {line}" for line in environment.drift]
         if environment.problems:
@@ -217,6 +221,11 @@ def _warnings(stages: Sequence[StageReport]) -> list[str]:
         if stage.result.seen:
             seen = counted(stage.result.seen, "held-out prompt")
             out.append(f"{stage.name}: {seen} were also trained on, so the held-out figure is not one.")
+        if seen := trained_prompts(log):
+            prompts = counted(seen, "prompt")
+            out.append(
+                f"{stage.name}: {prompts} of the evaluation were also trained on: it is not of unseen data."
+            )
         missing = sum(point.y for curve in stage.curves if curve.key == "missing" for point in curve.points)
         if missing and math.isfinite(missing):
             out.append(

@@ -3,7 +3,8 @@
 ``check_…`` take a part and what it needs, and raise ContractError with the promise that is broken. Beside
 them: ``fakes.py`` (scripted overseer, indicator, method, world), ``building.py`` (a group, a window, a
 judgment, …), the scripted engine and ``save_tiny`` for models. ``checks_feedback.py`` is the example.
-Not here: whether a method learns what it should, or whether an overseer is right.
+Whether a method reaches the optimum that it should is a question of its own, with a kit of its own:
+``optimum.py``. Not here: whether an overseer is right.
 """
 
 from __future__ import annotations
@@ -30,15 +31,31 @@ from accord.testing.checks_training import check_method, check_source
 from accord.testing.checks_watching import check_indicator, check_rule
 from accord.testing.checks_worlds import check_world
 from accord.testing.fakes import PlainLikelihood, ScriptedIndicator, ScriptedOverseer, ScriptedWorld
+from accord.testing.little import Little, Tables, bandit, strings
+from accord.testing.optimum import (
+    Data,
+    Reached,
+    Schedule,
+    distance,
+    enumerated,
+    expected_gradient,
+    optimum,
+    sampled,
+)
 
 __all__ = [
+    "Data",
+    "Little",
     "PlainLikelihood",
+    "Reached",
+    "Schedule",
     "Scripted",
     "ScriptedIndicator",
     "ScriptedLearner",
     "ScriptedOverseer",
     "ScriptedSampler",
     "ScriptedWorld",
+    "Tables",
     "a_group",
     "a_history",
     "a_judgment",
@@ -47,6 +64,7 @@ __all__ = [
     "a_row",
     "a_window",
     "an_event",
+    "bandit",
     "check_ask",
     "check_indicator",
     "check_learner",
@@ -57,8 +75,14 @@ __all__ = [
     "check_source",
     "check_store",
     "check_world",
+    "distance",
+    "enumerated",
     "evaluate",
+    "expected_gradient",
+    "optimum",
+    "sampled",
     "save_tiny",
     "scored",
+    "strings",
     "walked",
 ]

@@ -10,7 +10,8 @@ from typing import Literal, cast
 import numpy as np
 
 from accord.engines.scripted import Evaluated, evaluate
-from accord.ports import Feedback, Memory, Method, Sampler, Shape, Source
+from accord.engines.scripted.losses import Beside
+from accord.ports import Feedback, Loss, Memory, Method, Needs, Out, Sampler, Shape, Source
 from accord.records import JSON, Episode, Prompt, canonical
 from accord.records.rows import Batch, Floats, Row, Window
 from accord.testing.building import a_response
@@ -20,12 +21,13 @@ __all__ = ["check_method", "check_source", "windows_for"]
 
 
 def check_method(
-    method: Method, *, columns: Sequence[str] = ("score",), tensors: Literal["torch", "numpy"] = "torch"
+    method: Method, *, columns: Sequence[str] = (), tensors: Literal["torch", "numpy"] = "torch"
 ) -> None:
     """ContractError with the first promise that is broken, on small windows of the method's own shape.
 
-    ``columns`` are those of the plan's asks that it reads. ``tensors``: see the scripted engine. Whether it
-    reaches the optimum it should is not asked here.
+    ``columns`` are those of the plan's asks that it reads: by default ``score``, of pairs ``p`` (and
+    ``weight``, the number of votes, which pairs always have). ``tensors``: see the scripted engine. Whether
+    it reaches the optimum it should is asked by ``optimum.py``.
     """
     shape = method.rows
     promised(method, "rows ask for one answer or more", shape.n >= 1, shape)
@@ -42,12 +44,15 @@ def check_method(
     promised(method, "a window without rows has no steps", not empty.steps, empty.steps)
 
 
-def windows_for(shape: Shape, columns: Sequence[str], measured: frozenset[str] = frozenset()) -> list[Window]:
+def windows_for(
+    shape: Shape, columns: Sequence[str] = (), measured: frozenset[str] = frozenset()
+) -> list[Window]:
     """A plain window, one with ties and missing rows, and one of missing rows only, of the given shape."""
     plain = [[0.1 * ((3 * g + 5 * k) % 11) for k in range(max(2, shape.n))] for g in range(3)]
     ragged: list[list[float | None]] = [[1.0, 1.0, None], [None, 0.0], [0.5]]
     missing: list[list[float | None]] = [[None, None], [None]]
     tables = cast("list[list[list[float | None]]]", [plain, ragged, missing])
+    columns = columns or (("p",) if shape.unit == "pair" else ("score",))
     return [_window(index, table, shape, columns, measured) for index, table in enumerate(tables)]
 
 
@@ -68,13 +73,17 @@ def _window(
                 for m in members
             )
             value = float("nan") if score is None else score
-            rows.append(Row(episodes, dict.fromkeys(columns, value), score is None, g))
+            votes = {"weight": float(1 + k)} if shape.unit == "pair" else {}
+            rows.append(Row(episodes, {**votes, **dict.fromkeys(columns, value)}, score is None, g))
     sequences = [s for row in rows for e in row.episodes for s in e.sequences()]
     rng = np.random.default_rng(index)
-    found = {
-        name: tuple(-rng.exponential(size=sum(s.answer)) for s in sequences) for name in sorted(measured)
-    }
+    found = {name: tuple(_measured(name, sum(s.answer), rng) for s in sequences) for name in sorted(measured)}
     return Window(index, tuple(rows), found)
+
+
+def _measured(name: str, size: int, rng: np.random.Generator) -> Floats:
+    """Log-probabilities are under 0, values on either side of it."""
+    return -rng.exponential(size=size) if name.endswith("logp") else rng.normal(size=size)
 
 
 def _check_pure(method: Method, window: Window) -> tuple[Batch, Memory]:
@@ -139,18 +148,46 @@ def _check_loss(method: Method, batch: Batch, step: int, tensors: Literal["torch
     """Totals are row-local: they add over any split, with the gradient of the whole."""
     part, counts = batch.take(batch.steps[step]), batch.counts[step]
     scale = {name: batch.weights[name] / counts[name] for name in counts}
-    logp_T = _logp_of(part)
-    whole = evaluate(method.loss, part, logp_T, scale, tensors)
+    loss, heads = _watched(method), method.needs().scores
+
+    def found(micro: Batch, scale: Mapping[str, float]) -> Evaluated:
+        return evaluate(loss, micro, _logp_of(micro), scale, tensors, Beside.made_up(micro, heads))
+
+    whole = found(part, scale)
     finite = all(np.isfinite(total) for total in whole.totals.values())
     promised(method, "loss is finite on finite log-probabilities", finite, whole.totals)
     if not method.pushes_down:
         up = bool((whole.pressure_T <= 1e-12).all())
         promised(method, "pushes_down is False: no answer token loses probability", up, whole.pressure_T)
+    if tensors == "torch" and (figures := sorted(n for n in scale if batch.weights[n] == 0)):
+        bare = found(part, {name: float(name in figures) for name in scale})
+        still = not any(slope.any() for slope in bare[1:])
+        promised(method, "terms of weight 0 are figures, without a gradient", still, figures)
     rows = sorted({int(r) for r in part.row_S})
     for split in ([[r] for r in rows], [rows[::-1]], [rows[::2], rows[1::2]]):
         parts = [part.take(rows) for rows in split if rows]
-        found = [evaluate(method.loss, micro, _logp_of(micro), scale, tensors) for micro in parts]
-        _check_split(method, [part, *parts], [whole, *found])
+        _check_split(method, [part, *parts], [whole, *(found(micro, scale) for micro in parts)])
+
+
+def _watched(method: Method) -> Loss:
+    """The method's loss, seeing no more than its needs name."""
+
+    class Seen:
+        def __init__(self, out: Out, needs: Needs) -> None:
+            self._out, self._needs = out, needs
+            self.logp_T, self.sequence_T = out.logp_T, out.sequence_T
+
+        @property
+        def score_SK(self) -> object:
+            promised(method, "needs names the scores that loss reads", self._needs.scores > 0, self._needs)
+            return self._out.score_SK
+
+        @property
+        def value_T(self) -> object:
+            promised(method, "needs names the critic that loss reads", self._needs.critic, self._needs)
+            return self._out.value_T
+
+    return lambda out, batch: method.loss(cast(Out, Seen(out, method.needs())), batch)
 
 
 def _check_split(method: Method, batches: Sequence[Batch], found: Sequence[Evaluated]) -> None:
@@ -161,16 +198,18 @@ def _check_split(method: Method, batches: Sequence[Batch], found: Sequence[Evalu
         total = sum(part.totals[name] for part in parts)
         near = abs(total - wanted) <= 1e-6 * max(1.0, abs(wanted))
         promised(method, promise, near, f"{name}: {total} in {len(parts)} parts, {wanted} at once")
-    pressure = _by_sequence(batches[0], whole)
+    slopes = _by_sequence(batches[0], whole)
     for batch, part in zip(batches[1:], parts, strict=True):
-        for tokens, pushed in _by_sequence(batch, part).items():
-            near = bool(np.allclose(pressure[tokens], pushed, rtol=1e-5, atol=1e-7))
-            promised(method, "loss is row-local: so is its gradient", near, pushed)
+        for tokens, slope in _by_sequence(batch, part).items():
+            near = bool(np.allclose(slopes[tokens], slope, rtol=1e-5, atol=1e-7))
+            promised(method, "loss is row-local: so is its gradient", near, slope)
 
 
 def _by_sequence(batch: Batch, found: Evaluated) -> dict[tuple[int, ...], Floats]:
-    pieces = np.split(found.pressure_T, np.cumsum(batch.lengths_S())[:-1])
-    return {s.tokens: piece for s, piece in zip(batch.sequences, pieces, strict=True)}
+    """By the tokens of a sequence, the derivatives by all that was said of it."""
+    cuts = np.cumsum(batch.lengths_S())[:-1]
+    sides = zip(np.split(found.pressure_T, cuts), np.split(found.value_T, cuts), found.score_SK, strict=True)
+    return {s.tokens: np.concatenate(side) for s, side in zip(batch.sequences, sides, strict=True)}
 
 
 def _logp_of(part: Batch) -> Floats:

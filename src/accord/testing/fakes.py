@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Literal, cast
 
 import numpy as np
@@ -25,12 +27,14 @@ from accord.records import (
     Reading,
     Response,
 )
-from accord.records.rows import Batch, Window
+from accord.records.rows import Batch, Row, Window
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 __all__ = ["PlainLikelihood", "ScriptedIndicator", "ScriptedOverseer", "ScriptedWorld"]
+
+_HALF = math.log(0.5)
 
 
 class ScriptedOverseer(Part):
@@ -110,15 +114,22 @@ class ScriptedIndicator(Part):
 
 
 class PlainLikelihood(Part):
-    """−Σ log π over answers at or over ``threshold``; the loss is arithmetic, so it runs without torch."""
+    """−Σ log π over answers at or over ``threshold``; the loss is arithmetic, so it runs without torch.
 
+    With ``by = "data"`` it takes single answers from a file, and all of them. ``likely`` is a figure beside
+    the loss, of weight 0: the share of answer tokens more probable than one half.
+    """
+
+    by: Literal["policy", "data"] = "policy"
     threshold: float = 0.5
     n: int = Field(default=4, ge=1)
     rows_per_step: int = Field(default=8, ge=1)
+    epochs: int = Field(default=1, ge=1)
+    likely: bool = False
 
     @property
     def rows(self) -> Shape:
-        return Shape("answer", self.n, "policy")
+        return Shape("answer", self.n if self.by == "policy" else 1, self.by)
 
     @property
     def pushes_down(self) -> bool:
@@ -129,15 +140,21 @@ class PlainLikelihood(Part):
 
     def batch(self, window: Window, memory: Memory, rng: np.random.Generator) -> tuple[Batch, Memory]:
         """``windows`` in the memory counts the windows that were seen."""
-        score = window.column("score")
-        keep = [row for row, s in zip(window.rows, score, strict=True) if s >= self.threshold]
-        scalars = {"rows": float(len(score)), "accepted": float(len(keep))}
+        keep = [row for row in window.rows if not row.missing and self._wanted(row)]
+        scalars = {"rows": float(len(window.rows)), "accepted": float(len(keep))}
+        batch = likelihood_batch(keep, self.epochs, self.rows_per_step, rng, scalars)
+        if self.likely:
+            counts = tuple({**count, "likely": count["nll"]} for count in batch.counts)
+            batch = replace(batch, counts=counts, weights={**batch.weights, "likely": 0.0})
         seen = cast(float, memory.get("windows", 0)) + 1
-        return likelihood_batch(keep, 1, self.rows_per_step, rng, scalars), {**memory, "windows": seen}
+        return batch, {**memory, "windows": seen}
+
+    def _wanted(self, row: Row) -> bool:
+        return self.by == "data" or row.columns["score"] >= self.threshold
 
     def loss(self, out: Out, batch: Batch) -> Mapping[str, Tensor]:
-        del batch
-        return {"nll": -out.logp_T.sum()}
+        terms = {"nll": -out.logp_T.sum()}
+        return terms | {"likely": (out.logp_T > _HALF).sum()} if "likely" in batch.weights else terms
 
 
 class ScriptedWorld:

@@ -19,7 +19,7 @@ from accord.engines.local.tiny import byte_tokenizer, tiny_model
 from accord.errors import AccordError, ContractError, PlanError
 from accord.maths.batches import likelihood_batch
 from accord.methods.sft import SFT
-from accord.ports import How, Needs
+from accord.ports import How, Needs, Task
 from accord.progress import Silent
 from accord.records import Episode, Prompt
 from accord.records.rows import Batch, Row, Text
@@ -36,8 +36,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def learner(folder: Path, adapter: str = "lora", seed: int = 0, **told: Any) -> LocalLearner:
-    settings = {"adapter": adapter, "lr": 1e-2, "decode": "float32", "device": "cpu", "rank": 4, **told}
-    made: Any = Local(**settings).learner(str(folder), "run/stage", seed, Silent())
+    settings = {"adapter": adapter, "lr": 1e-2, "decode": "float32", "precision": "float32", "device": "cpu", "rank": 4, **told}
+    made: Any = Local(**settings).learner(str(folder), Task("run/stage", seed))
     return made
 
 
@@ -294,7 +294,7 @@ def test_publish_moves_what_another_sampler_scores_and_samples(
     folder: Path, adapter: str, decode: Any
 ) -> None:
     made = learner(folder, adapter, lr=5e-2)
-    other = Local(decode=decode, device="cpu").sampler(str(folder), Silent())
+    other = Local(decode=decode, precision="float32", device="cpu").sampler(str(folder), Silent())
     asyncio.run(other.sample([SEEDED], 1, How("before", 1.0, 4)))
     train(made, 5)
     assert made.publish(other) == made.version == other.policy
@@ -378,7 +378,7 @@ def test_the_export_is_a_model_that_transformers_loads_as_it_is(
     assert base.max() > 0.01, "it is not the start that was exported"
     tokenizer = AutoTokenizer.from_pretrained(tmp_path / "out")
     talk = [{"role": "user", "content": "Why?"}]
-    wanted = made._start.opened.tokenizer.apply_chat_template(talk, tokenize=False)
+    wanted = made._opened.tokenizer.apply_chat_template(talk, tokenize=False)
     assert tokenizer.apply_chat_template(talk, tokenize=False) == wanted
     assert model.generation_config.eos_token_id == 258
 

@@ -11,8 +11,11 @@ import numpy as np
 import pytest
 import torch
 
+from accord.engines.local.decoder import Decoder
+from accord.engines.local.forward import Forward
+from accord.engines.local.picking import Picker
 from accord.engines.local import Local
-from accord.engines.local.decode import Wanted, _pick, decode, seed_of
+from accord.engines.local.decode import Wanted, decode, seed_of
 from accord.engines.local.models import Opened, open_model
 from accord.engines.local.sampler import LocalSampler
 from accord.errors import ContractError
@@ -39,7 +42,8 @@ def opened(folder: Path) -> Opened:
 
 @pytest.fixture(scope="module")
 def sampler(opened: Opened) -> LocalSampler:
-    return LocalSampler(opened, "base:tiny")
+    forward = Forward(opened.model)
+    return LocalSampler(opened, "base:tiny", forward, decoder=Decoder(forward, torch.float32, None))
 
 
 def sample(sampler: Any, prompts: Sequence[Prompt] = PROMPTS, n: int = 3, how: How = HOW) -> list[Group]:
@@ -239,7 +243,7 @@ def test_other_keys_draw_other_answers(sampler: LocalSampler) -> None:
 def test_a_token_of_no_probability_is_never_drawn(uniform: float) -> None:
     """A draw just under 1 becomes 1 in float32; the tokens behind the last possible one must not be hit."""
     scores = torch.tensor([[-torch.inf, 0.0, 1.0, -torch.inf, -torch.inf]])
-    token, logp = _pick(scores, torch.tensor([uniform], dtype=torch.float64))
+    token, logp = Picker(scores.shape[1]).pick(scores, torch.tensor([uniform], dtype=torch.float64), 1.0, {})
     assert token.item() in (1, 2)
     assert torch.isfinite(logp).all()
 
@@ -260,7 +264,7 @@ def test_a_bfloat16_decoder_draws_close_to_what_is_scored(folder: Path) -> None:
 
 
 def test_a_base_is_named_by_its_files(folder: Path, tmp_path: Path) -> None:
-    name = Local(decode="float32", device="cpu").sampler(str(folder), Silent()).policy
+    name = Local(decode="float32", precision="float32", device="cpu").sampler(str(folder), Silent()).policy
     assert name.startswith("base:")
     other = save_tiny(tmp_path, 2)
-    assert Local(decode="float32", device="cpu").sampler(str(other), Silent()).policy != name
+    assert Local(decode="float32", precision="float32", device="cpu").sampler(str(other), Silent()).policy != name

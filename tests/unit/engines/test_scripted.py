@@ -16,7 +16,7 @@ from accord.engines.scripted import Scripted, ScriptedLearner, Table, evaluate
 from accord.errors import ContractError, PlanError, Unreadable
 from accord.maths.batches import likelihood_batch
 from accord.methods.sft import SFT
-from accord.ports import How
+from accord.ports import How, Task
 from accord.progress import Silent
 from accord.records import Episode, Message, ModelRef, Prompt
 from accord.records.rows import Row, Text
@@ -27,7 +27,7 @@ WANT = frozenset({"logp", "rank", "entropy", "support"})
 
 
 def learner(engine: Scripted = ENGINE, model: str = "scripted") -> ScriptedLearner:
-    made: Any = engine.learner(model, "run/stage", 0, Silent())
+    made: Any = engine.learner(model, Task("run/stage", 0))
     return made
 
 
@@ -139,7 +139,7 @@ def test_export_opens_again_and_only_as_it_was_made(tmp_path: Path) -> None:
     assert scored(learner(model=str(tmp_path / "out")), "no") == scored(made, "no")
     assert scored(ENGINE.sampler(str(tmp_path / "out"), Silent()), "no") == scored(made, "no")
     with pytest.raises(PlanError, match="words and first probabilities"):
-        Scripted().learner(str(tmp_path / "out"), "r/s", 0, Silent())
+        Scripted().learner(str(tmp_path / "out"), Task("r/s", 0))
     with pytest.raises(PlanError, match="scripted engine exported"):
         ENGINE.check(str(tmp_path))
     (tmp_path / "out" / "scripted.json").write_text("{")

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from accord.desk import FrontDesk
 from accord.errors import PlanError
@@ -61,7 +62,7 @@ def test_all_pending_answers_reach_it_in_one_call(folder: Path) -> None:
         "    return [float(len(a)) for a in answers]\n",
     )
     assert scores(ask(overseer, GRADE)) == [3.0, 2.0, 5.0, 4.0, 2.0, 4.0]
-    (call,) = overseer.grader.__globals__["CALLS"]
+    (call,) = overseer.graders[0].__globals__["CALLS"]
     assert call == [(g.prompt.text, r.text) for g in GROUPS for r in g.responses]
 
 
@@ -131,7 +132,7 @@ def test_columns_reach_it_by_name(folder: Path) -> None:
     )
     overseer = program(folder, body)
     ask(overseer, questions_about(groups, Kind.GRADE), groups)
-    ((answer, finished, tokens),) = overseer.grader.__globals__["SEEN"]
+    ((answer, finished, tokens),) = overseer.graders[0].__globals__["SEEN"]
     assert answer == [4, None, None, 5]
     assert finished == [True, False, True, True]
     assert tokens == [2, 2, 1, 1]
@@ -145,7 +146,7 @@ def test_every_column_reaches_a_program_that_takes_all(folder: Path) -> None:
     overseer = program(folder, body)
     groups = [talk(4)]
     ask(overseer, questions_about(groups, Kind.GRADE), groups)
-    assert overseer.grader.__globals__["SEEN"] == [["answer", "finished", "tokens"]]
+    assert overseer.graders[0].__globals__["SEEN"] == [["answer", "finished", "messages", "tokens"]]
 
 
 def test_a_program_judges_in_two_event_loops_after_one_was_broken_off(folder: Path) -> None:
@@ -172,6 +173,75 @@ def test_an_edited_program_is_another_overseer(folder: Path) -> None:
     other.write_text("def grade(prompts, answers):\n    return [0.0] * len(answers)\n")
     assert Program(fn=f"{other}:grade").config != before
     assert Program(fn=f"{file}:grade").answers == {Kind.GRADE, Kind.COMPARE}
+
+
+SEVERAL = """
+def length(prompts, answers):
+    return [float(len(a)) for a in answers]
+
+def polite(prompts, answers):
+    return [None if a == "no" else 1.0 for a in answers]
+
+def asked(answers, questions, messages, finished):
+    return [float(m[-1]["content"] == "Why?") for m in messages]
+"""
+
+
+def several(folder: Path, *names: str, **told: Any) -> Program:
+    file = folder / f"several{next(COUNT)}.py"
+    file.write_text(SEVERAL)
+    return Program(fn=tuple(f"{file}:{name}" for name in names), **told)
+
+
+def test_several_functions_are_a_weighted_sum_whose_parts_are_told(folder: Path) -> None:
+    """Mutants: weights ignored, weights of the other function, a mean for the sum, an abstention worth 0."""
+    judged = ask(several(folder, "length", "polite", weights=(0.5, -2.0)), GRADE)
+    assert scores(judged) == [-0.5, None, 0.5, 0.0, -1.0, 0.0]
+    assert isinstance(judged[0].verdict, Graded)
+    assert [(n.rpartition(":")[2], g) for n, g in judged[0].verdict.heads.items()] == [
+        ("length", 3),
+        ("polite", 1),
+    ]
+    assert judged[1].abstention == "out_of_support"
+    assert judged[1].note.endswith(":polite abstains") and "length" not in judged[1].note
+    plain = ask(several(folder, "length", "polite"), GRADE)
+    assert scores(plain) == [4.0, None, 6.0, 5.0, 3.0, 5.0]
+    assert scores(ask(several(folder, "length", weights=(2.0,)), GRADE))[0] == 6.0
+
+
+def test_weights_are_part_of_who_judges(folder: Path) -> None:
+    file = folder / "same.py"
+    file.write_text(SEVERAL)
+    names = (f"{file}:length", f"{file}:polite")
+    alone = Program(fn=names[0])
+    assert Program(fn=names).config == Program(fn=names).config
+    different = [alone, Program(fn=names), Program(fn=names[::-1]), Program(fn=names, weights=(1.0, 2.0))]
+    assert len({one.config for one in different}) == 4
+
+
+@pytest.mark.parametrize(
+    ("told", "says"),
+    [
+        ({"fn": []}, "module:function"),
+        ({"fn": ["a:b", "nothing"]}, "module:function"),
+        ({"fn": ["a:b", "a:b"]}, "named once"),
+        ({"fn": "a:b", "weights": [1, 2]}, "one weight for each function: 1, not 2"),
+        ({"fn": ["a:b", "a:c"], "weights": [1]}, "one weight for each function: 2, not 1"),
+        ({"fn": "a:b", "weights": [float("inf")]}, "finite"),
+    ],
+)
+def test_weights_that_do_not_fit(told: dict[str, Any], says: str) -> None:
+    with pytest.raises(ValidationError, match=says):
+        Program.model_validate(told)
+
+
+def test_the_conversation_reaches_it_and_a_column_never_takes_the_place_of_the_answers(folder: Path) -> None:
+    prompt = Prompt.of("Why?", answers=4, questions="x")
+    groups = [Group(prompt, (a_response(prompt, "yes"),))]
+    file = folder / "named.py"
+    file.write_text(SEVERAL)
+    judged = ask(Program(fn=f"{file}:asked"), questions_about(groups, Kind.GRADE), groups)
+    assert scores(judged) == [1.0]
 
 
 @pytest.mark.parametrize(

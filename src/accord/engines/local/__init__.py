@@ -17,7 +17,7 @@ from pydantic import Field
 
 from accord.errors import Refused
 from accord.part import Part
-from accord.ports import Learner, Sampler
+from accord.ports import Learner, Sampler, Task
 from accord.progress import Progress
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from accord.engines.local.models import Opened
 
-__all__ = ["Local", "calm_threads"]
+__all__ = ["Local", "calm_threads", "native_dtype"]
 
 
 def calm_threads() -> None:
@@ -38,18 +38,45 @@ def calm_threads() -> None:
         os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
+def native_dtype(wanted: Literal["auto", "float32", "bfloat16"], device: torch.device) -> torch.dtype:
+    """float32 or bfloat16; ``auto`` takes bfloat16 where the hardware multiplies it natively.
+
+    The processor's flags decide, not a timing, so that a resumed run computes as it began.
+    """
+    import torch
+
+    if wanted != "auto":
+        return torch.float32 if wanted == "float32" else torch.bfloat16
+    if device.type == "cuda":
+        return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float32
+    try:
+        flags = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return torch.float32
+    return torch.bfloat16 if "avx512_bf16" in flags or "amx_bf16" in flags else torch.float32
+
+
 class Local(Part):
-    """How a model is trained here: LoRA (default) or full weights, AdamW, micro-batches by token budget."""
+    """How a model is trained here: LoRA (default) or full weights, AdamW, micro-batches by token budget.
+
+    ``adam`` holds both betas and ε. ``critic`` names the reward model that PPO's value network starts from
+    (default: the policy's own start). ``precision``: what passes compute in; the weights that the optimizer
+    moves are float32 always. ``auto`` takes bfloat16 where the hardware multiplies it natively.
+    """
 
     adapter: Literal["lora", "full"] = "lora"
     rank: int = Field(default=16, ge=1)
     alpha: int = Field(default=32, ge=1)
     lr: float = Field(default=1e-4, gt=0)
+    schedule: Literal["constant", "linear", "cosine"] = "constant"
     warmup: int = Field(default=0, ge=0)
-    betas: tuple[float, float] = (0.9, 0.999)
+    critic: str = ""
+    critic_lr: float = Field(default=1e-4, gt=0)
+    adam: tuple[float, float, float] = (0.9, 0.999, 1e-8)
     weight_decay: float = Field(default=0.0, ge=0)
     max_grad_norm: float = Field(default=1.0, gt=0)
     tokens_per_pass: int = Field(default=2048, ge=16)
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
     decode: Literal["auto", "float32", "bfloat16"] = "auto"
     device: Literal["auto", "cpu", "cuda"] = "auto"
 
@@ -65,39 +92,45 @@ class Local(Part):
         if isinstance(found, Path):
             check_weights(found)
 
-    def learner(self, model: str, run: str, seed: int, progress: Progress) -> Learner:
-        """A learner that starts from ``model``; ``run`` is ``run/stage``."""
+    def learner(self, model: str, task: Task) -> Learner:
+        """A learner that starts from ``model``; with score heads it becomes a reward model."""
         calm_threads()
-        from accord.engines.local.decoder import decode_dtype
-        from accord.engines.local.learner import LocalLearner, Start
+        from accord.engines.local.learner import Dtypes, LocalLearner
 
-        opened = self._open(model)
-        dtype = decode_dtype(self.decode, opened.model.device)
-        return LocalLearner(self, Start(opened, model, run, seed, progress), dtype)
+        opened = self._open(model, task.needs.scores)
+        device = opened.model.device
+        dtypes = Dtypes(native_dtype(self.precision, device), native_dtype(self.decode, device))
+        return LocalLearner(self, opened, task, dtypes)
 
     def sampler(self, model: str, progress: Progress) -> Sampler:
-        """A model that is only read: a base, a judge. Its policy name is the digest of its files."""
+        """A model that is only read: a base, a judge, a reward model. Its policy name is its files' digest."""
         calm_threads()
         import torch
 
-        from accord.engines.local.decoder import DecodeCopy, decode_dtype
+        from accord.engines.local.decoder import DecodeCopy, Decoder
+        from accord.engines.local.forward import Forward
+        from accord.engines.local.llama import refusal
         from accord.engines.local.models import manifest_digest, model_manifest
         from accord.engines.local.sampler import LocalSampler
+        from accord.engines.local.scorer import LocalScorer, is_scorer
 
-        opened = self._open(model)
-        dtype = decode_dtype(self.decode, opened.model.device)
-        copy = DecodeCopy(opened.model, dtype) if dtype != torch.float32 else None
-        return LocalSampler(
-            opened,
-            f"base:{manifest_digest(model_manifest(opened.folder))[:16]}",
-            copy=copy,
-            progress=progress,
-        )
+        found = self._open(model, 0)
+        device = found.model.device
+        name = f"base:{manifest_digest(model_manifest(found.folder))[:16]}"
+        forward = Forward(found.model, native_dtype(self.precision, device))
+        if is_scorer(found.folder):
+            return LocalScorer(found, name, forward)
+        dtype = native_dtype(self.decode, device)
+        plain = DecodeCopy(found.model, dtype) if refusal(found.model) and dtype != torch.float32 else None
+        decoder = Decoder(forward, dtype, plain)
+        return LocalSampler(found, name, forward, decoder=decoder, progress=progress)
 
-    def _open(self, model: str) -> Opened:
-        from accord.engines.local.models import open_model
+    def _open(self, model: str, scores: int) -> Opened:
+        from accord.engines.local.models import find_model, open_model, open_scorer
+        from accord.engines.local.scorer import is_scorer
 
-        opened = open_model(model)
+        scores = scores or int(is_scorer(find_model(model)))
+        opened = open_scorer(model, scores) if scores else open_model(model)
         cast(Any, opened.model).to(self._device())
         return opened
 
@@ -107,15 +140,14 @@ class Local(Part):
         import torch
         import transformers
 
-        from accord.engines.local.decoder import decode_dtype
-
         device = self._device()
         return {
             "torch": str(torch.__version__),
             "transformers": transformers.__version__,
             "threads": str(torch.get_num_threads()),
             "device": str(device),
-            "decode": str(decode_dtype(self.decode, device)),
+            "precision": str(native_dtype(self.precision, device)),
+            "decode": str(native_dtype(self.decode, device)),
             "kernels": torch.backends.cpu.get_cpu_capability(),
         }
 

@@ -15,9 +15,12 @@ import torch
 from torch import Tensor
 from transformers import DynamicCache, PreTrainedModel
 
-from accord.maths.tensor.likelihood import masked_logits
+from accord.engines.local.picking import Picker
 
-__all__ = ["Drawn", "Wanted", "decode", "seed_of"]
+__all__ = ["Drawn", "Wanted", "decode", "seed_of", "uniforms"]
+
+
+_ROWS_TOGETHER = 96
 
 
 class Wanted(NamedTuple):
@@ -26,6 +29,13 @@ class Wanted(NamedTuple):
     tokens: tuple[int, ...]
     seeds: tuple[str, ...]
     allowed: tuple[int, ...] | None = None
+    lengths: tuple[int, ...] | None = None  # answers of given lengths, for measurements: no token ends them
+
+    def ends(self, sample: int, token: int, said: int, most: int, stop: frozenset[int]) -> bool:
+        """Whether an answer is over with this token, its ``said``-th."""
+        if self.lengths is not None:
+            return said >= self.lengths[sample]
+        return token in stop or said >= most
 
 
 class Drawn(NamedTuple):
@@ -43,45 +53,60 @@ def seed_of(key: str, prompt: str, index: int) -> str:
     return hashlib.sha256(f"{key}\n{prompt}\n{index}".encode()).hexdigest()[:32]
 
 
+def uniforms(wanted: Wanted, count: int) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
+    """What sample s draws for its token t, from its seed alone."""
+    return np.stack(
+        [np.random.Generator(np.random.Philox(key=int(s, 16))).random(count) for s in wanted.seeds]
+    )
+
+
 class _Rows:
     """The unfinished rows of a batch."""
 
     def __init__(self, wanted: list[Wanted], max_tokens: int) -> None:
         self.place = [(p, i) for p, w in enumerate(wanted) for i in range(len(w.seeds))]
-        self.uniform = np.stack(
-            [
-                np.random.Generator(np.random.Philox(key=int(s, 16))).random(max_tokens)
-                for w in wanted
-                for s in w.seeds
-            ]
-        )
+        self.uniform = np.concatenate([uniforms(w, max_tokens) for w in wanted])
         self.tokens: list[list[int]] = [[] for _ in self.place]
         self.logp: list[list[float]] = [[] for _ in self.place]
         self.live = np.arange(len(self.place))
 
 
-@torch.inference_mode()
 def decode(
     model: PreTrainedModel, wanted: list[Wanted], max_tokens: int, temperature: float, stop: frozenset[int]
 ) -> Iterator[list[Drawn]]:
-    """Answers as they finish, one list per decoding step (often empty, so that a caller can breathe)."""
+    """Answers as they finish, one list per decoding step (often empty, so that a caller can breathe).
+
+    Prompts of like length go together, so that little is padded.
+    """
+    order = sorted(range(len(wanted)), key=lambda p: (-len(wanted[p].tokens), p))
+    size = max(1, _ROWS_TOGETHER // max(len(w.seeds) for w in wanted))
+    for start in range(0, len(order), size):
+        batch = order[start : start + size]
+        for done in _together(model, [wanted[p] for p in batch], max_tokens, temperature, stop):
+            yield [drawn._replace(prompt=batch[drawn.prompt]) for drawn in done]
+
+
+@torch.inference_mode()
+def _together(
+    model: PreTrainedModel, wanted: list[Wanted], max_tokens: int, temperature: float, stop: frozenset[int]
+) -> Iterator[list[Drawn]]:
     rows = _Rows(wanted, max_tokens)
     mask, cache, logits = _prefill(model, wanted)
-    heat = torch.full((1,), temperature, device=logits.device)
+    picker = Picker(logits.shape[1])
     for t in range(max_tokens):
         allowed = {
             k: a for k, r in enumerate(rows.live) if (a := wanted[rows.place[r][0]].allowed) is not None
         }
-        scores = masked_logits(logits, heat, allowed)
-        token, logp = _pick(scores, torch.as_tensor(rows.uniform[rows.live, t], device=scores.device))
+        uniform = torch.as_tensor(rows.uniform[rows.live, t], device=logits.device)
+        token, logp = picker.pick(logits, uniform, temperature, allowed)
         done: list[Drawn] = []
         keep: list[int] = []
         drawn = zip(rows.live.tolist(), _ints(token), _floats(logp), strict=True)
         for k, (row, word, lp) in enumerate(drawn):
             rows.tokens[row].append(word)
             rows.logp[row].append(lp)
-            if word in stop or t + 1 == max_tokens:
-                prompt, sample = rows.place[row]
+            prompt, sample = rows.place[row]
+            if wanted[prompt].ends(sample, word, t + 1, max_tokens, stop):
                 said, measured = tuple(rows.tokens[row]), tuple(rows.logp[row])
                 done.append(Drawn(prompt, sample, said, measured, word in stop))
             else:
@@ -125,18 +150,6 @@ def _step(model: PreTrainedModel, tokens: Tensor, mask: Tensor, cache: DynamicCa
         logits_to_keep=1,
     )
     return cast(Tensor, out.logits)[:, -1]
-
-
-def _pick(scores: Tensor, uniform: Tensor) -> tuple[Tensor, Tensor]:
-    """Tokens by inverse transform, and their log-probabilities."""
-    top = scores.amax(1, keepdim=True)
-    cumulative = (scores - top).exp_().cumsum(1)
-    whole = cumulative[:, -1]
-    # right=True: the first token whose cumulative mass exceeds the draw; one of probability 0 is never hit.
-    # A draw within rounding of 1 would exceed nothing, so the level stays below the whole mass.
-    level = (uniform.to(cumulative.dtype).clamp(max=1 - 2**-23) * whole)[:, None]
-    token = torch.searchsorted(cumulative, level, right=True)[:, 0].clamp(max=scores.shape[1] - 1)
-    return token, (scores.gather(1, token[:, None]) - top)[:, 0] - whole.log()
 
 
 def _ints(values: Tensor) -> list[int]:

@@ -1,4 +1,4 @@
-"""The decode copy: the policy's weights merged into one plain model, in bfloat16 where the processor has it.
+"""Which way answers are decoded: the Llama family's own, or transformers' with a merged copy of the weights.
 
 Deterministic per machine: the processor's flags decide, not a timing, so a resumed run takes the same path.
 """
@@ -6,48 +6,21 @@ Deterministic per machine: the processor's flags decide, not a timing, so a resu
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, cast
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
+
+from accord.engines.local.adapters import merged
+from accord.engines.local.decode import Drawn, Wanted, decode
+from accord.engines.local.llama_decode import LlamaDecoder
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-__all__ = ["DecodeCopy", "decode_dtype", "merged"]
+    from accord.engines.local.forward import Forward
 
-
-def decode_dtype(wanted: Literal["auto", "float32", "bfloat16"], device: torch.device) -> torch.dtype:
-    """float32 or bfloat16; ``auto`` takes bfloat16 where the hardware multiplies it natively."""
-    if wanted != "auto":
-        return torch.float32 if wanted == "float32" else torch.bfloat16
-    if device.type == "cuda":
-        return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float32
-    try:
-        flags = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return torch.float32
-    return torch.bfloat16 if "avx512_bf16" in flags or "amx_bf16" in flags else torch.float32
-
-
-def merged(model: PreTrainedModel) -> dict[str, torch.Tensor]:
-    """The weights by the names of the plain model, adapters added in; the model itself is untouched."""
-    from peft.tuners.lora import LoraLayer
-
-    weights: dict[str, torch.Tensor] = {}
-    added: dict[str, torch.Tensor] = {}
-    for name, module in cast("Iterable[tuple[str, object]]", model.named_modules()):
-        if isinstance(module, LoraLayer):
-            layer = cast(Any, module)
-            added[f"{name}.weight"] = layer.get_delta_weight("default").detach()
-    for name, tensor in model.state_dict().items():
-        if ".lora_" in name:
-            continue
-        plain = name.replace(".base_layer.", ".")
-        value = tensor.detach()
-        weights[plain] = value + added[plain].to(value.dtype) if plain in added else value
-    return weights
+__all__ = ["DecodeCopy", "Decoder"]
 
 
 class DecodeCopy:
@@ -70,3 +43,42 @@ class DecodeCopy:
                     tensor.copy_(fresh[name])
             self._version = version
         return self.model
+
+
+class Decoder:
+    """Answers of one model. ``plain`` is the merged copy for a model outside the family, made before adapters."""
+
+    def __init__(self, forward: Forward, dtype: torch.dtype, plain: DecodeCopy | None) -> None:
+        self._forward, self._dtype, self._plain = forward, dtype, plain
+        self._fast: LlamaDecoder | None = None
+
+    @property
+    def note(self) -> str:
+        """Which way was taken, once it is known."""
+        if self._fast is not None:
+            return self._fast.note
+        if self._plain is not None:
+            return f"decoding with transformers in {str(self._dtype).removeprefix('torch.')}, weights merged"
+        return ""
+
+    def forget(self) -> None:
+        """After a restore: copy again, whatever version is named."""
+        for known in (self._fast, self._plain):
+            if known is not None:
+                known.forget()
+
+    def decode(
+        self, version: str, wanted: list[Wanted], max_tokens: int, temperature: float, stop: frozenset[int]
+    ) -> Iterator[list[Drawn]]:
+        """Answers as they finish, from the weights of ``version``."""
+        family = self._forward.family(wanted[0].tokens)
+        if family is not None:
+            if self._fast is None:
+                self._fast = LlamaDecoder(*family, self._dtype)
+            self._fast.refresh(version)
+            yield from self._fast.decode(wanted, max_tokens, temperature, stop)
+            return
+        model = self._forward.model
+        if self._plain is not None:
+            model = self._plain.refresh(model, version)
+        yield from decode(model, wanted, max_tokens, temperature, stop)

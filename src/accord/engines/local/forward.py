@@ -1,91 +1,236 @@
-"""Forward passes over masked sequences: the hidden states of answer tokens, then the head on those alone.
+"""Forward passes over masked sequences: packed where the family allows it, padded rows where not.
 
-Sequences are padded on the right and read causally, so padding cannot reach a real token and no attention
-mask is needed. The head runs on scored positions only; the first use compares it with the model's own logits
-and falls back to them where they differ (some models scale or cap logits after the head).
+Both give the states that predict answer tokens; the head runs on those alone. The first use compares with the
+model's own logits and falls back where they differ; ``note`` says which way was taken and why.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple, cast
+from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property
+from typing import Any, NamedTuple, Protocol, cast
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from accord.maths.tensor.likelihood import chosen_logp, masked_logits
+from accord.engines.local.adapters import adapter
+from accord.engines.local.head import Choices, Head, WholeLogits
+from accord.engines.local.layout import packed
+from accord.engines.local.llama import PackedLlama, refusal
+from accord.errors import ContractError
+from accord.maths.tensor.likelihood import chosen_logp
 from accord.records import Sequence as Masked
 
-__all__ = ["Answers", "Forward", "budgeted"]
+__all__ = ["Answers", "Forward", "Read", "budgeted"]
 
-_HEAD_ROWS = 1024  # logits of so many tokens at a time: 200 MB at 49k words
-
-
-class Answers(NamedTuple):
-    """Log-probabilities of the answer tokens of some sequences: satisfies the port ``Out``."""
-
-    logp_T: Tensor
-    sequence_T: Tensor
+_CHECKED = 192  # tokens of a sequence that the first use compares
+# Relative to the largest logit. bfloat16 keeps 8 bits, and thirty layers add up.
+_TOLERANCE = {torch.float64: 1e-6, torch.float32: 1e-4, torch.bfloat16: 4e-2}
 
 
-class _Places(NamedTuple):
-    """Where the answer tokens of padded sequences stand, and what was chosen there."""
+class Read(NamedTuple):
+    """States of all tokens in a row, where answer tokens (_A) are predicted, where sequences (_S) end."""
 
-    tokens_SL: Tensor
-    at_T: Tensor
-    chosen_T: Tensor
-    sequence_T: Tensor
-    temperature_T: Tensor
-    allowed: dict[int, tuple[int, ...]]
+    state_TD: Tensor
+    normed: Callable[[Tensor], Tensor]
+    at_A: Tensor
+    sequence_A: Tensor
+    last_S: Tensor
+    choices: Choices
+
+    def states(self, places: Tensor) -> Tensor:
+        """What a head reads at these places."""
+        return self.normed(self.state_TD[places])
 
 
-def budgeted(lengths: Sequence[int], budget: int) -> Iterator[list[int]]:
-    """Indices in groups, longest first, whose padded size (count × longest) stays within the budget.
+class Path(Protocol):
+    """One way through the body of a model."""
 
-    >>> list(budgeted([3, 9, 4, 2], 10))
-    [[1], [2, 0], [3]]
-    """
-    group: list[int] = []
-    longest = 0
-    for index in sorted(range(len(lengths)), key=lambda i: (-lengths[i], i)):
-        if group and (len(group) + 1) * longest > budget:
-            yield group
-            group = []
-        if not group:
-            longest = max(1, lengths[index])
-        group.append(index)
-    if group:
-        yield group
+    share: bool
+    head: Head | WholeLogits
+
+    def read(self, sequences: Sequence[Masked], adapted: bool) -> Read: ...
+
+    def refresh(self, whole: bool) -> None: ...
+
+
+class Answers:
+    """What a loss may read of one micro-batch: satisfies the port ``Out``. Nothing unread is computed."""
+
+    def __init__(
+        self, read: Read, head: Head | WholeLogits, score: nn.Linear | None, value: Callable[[], Tensor]
+    ):
+        self._read, self._head, self._score, self._value = read, head, score, value
+        self._grown: Tensor | None = None
+
+    @cached_property
+    def logp_T(self) -> Tensor:
+        """log π of every answer token, with gradient where autograd is on."""
+        logp = self._head.logp(self._read.states(self._read.at_A), self._read.choices)
+        if logp.requires_grad:
+            logp.retain_grad()
+        self._grown = logp
+        return logp
+
+    @property
+    def sequence_T(self) -> Tensor:
+        return self._read.sequence_A
+
+    @cached_property
+    def score_SK(self) -> Tensor:
+        """What the score heads say at the last real token of each sequence, float32."""
+        if self._score is None:
+            raise ContractError(
+                "the method", "asks for score heads in Needs.scores", "reads score_SK without"
+            )
+        state = self._read.states(self._read.last_S)
+        return nn.functional.linear(state.to(self._score.weight.dtype), self._score.weight)
+
+    @cached_property
+    def value_T(self) -> Tensor:
+        return self._value()
+
+    @property
+    def pressure_T(self) -> Tensor | None:
+        """∂objective/∂log π after the backward pass; None where the loss did not read log π."""
+        return None if self._grown is None else self._grown.grad
 
 
 class Forward:
-    """Passes through one model. ``note`` says which head path was taken and why, once it is known."""
+    """Passes through one model. The parameters stay the model's own; call ``refresh`` after they changed."""
 
-    def __init__(self, model: PreTrainedModel) -> None:
+    def __init__(self, model: PreTrainedModel, dtype: torch.dtype = torch.float32) -> None:
         self.model = model
-        self.note = ""
-        self._head_alone: bool | None = None
+        own = cast(torch.dtype, model.dtype)
+        reason = refusal(model)
+        self._plain = _Padded(model)
+        self._path: Path = self._plain
+        self._checked = bool(reason)
+        self.note = f"padded rows in {_name(own)}: {reason}" if reason else ""
+        if not reason:
+            self._path = _Packed(model, torch.float64 if own == torch.float64 else dtype)
 
-    def answers(self, sequences: Sequence[Masked]) -> Answers:
-        """log π of every answer token, with gradient where autograd is on."""
-        places = self._places(sequences)
-        logp = [chosen_logp(logits, chosen) for logits, chosen, _ in self._logits(places)]
-        empty = torch.zeros(0, device=places.tokens_SL.device)
-        return Answers(torch.cat(logp) if logp else empty, places.sequence_T)
+    @property
+    def share(self) -> bool:
+        """Whether sequences with one prompt are computed together; decides how micro-batches are cut."""
+        return self._path.share
+
+    def refresh(self, whole: bool = False) -> None:
+        """Call after trained parameters changed; with ``whole`` after any did."""
+        self._path.refresh(whole)
+
+    def family(self, prompt: tuple[int, ...]) -> tuple[PackedLlama, Head] | None:
+        """Body and head where the packed way is taken; ``prompt`` serves for the check if none was made yet."""
+        if not self._checked:
+            tokens = (*prompt, prompt[-1])
+            self._check([Masked(tokens, (*(False for _ in prompt), True))])
+        return (self._path.body, self._path.head) if isinstance(self._path, _Packed) else None
+
+    def read(self, sequences: Sequence[Masked], adapted: bool = True) -> Read:
+        """One pass through the body."""
+        if not self._checked:
+            self._check(sequences[:2])
+        return self._path.read(sequences, adapted)
+
+    def answers(
+        self, sequences: Sequence[Masked], critic: Callable[[], Tensor] | None = None, adapted: bool = True
+    ) -> Answers:
+        """All that a loss may ask of these sequences."""
+        score = getattr(self.model, "score", None)
+        return Answers(self.read(sequences, adapted), self._path.head, score, critic or _no_critic)
 
     @torch.inference_mode()
-    def columns(self, sequences: Sequence[Masked], want: frozenset[str]) -> dict[str, Tensor]:
+    def columns(
+        self, sequences: Sequence[Masked], want: frozenset[str], adapted: bool = True
+    ) -> dict[str, Tensor]:
         """``logp``, ``rank``, ``entropy``, ``support`` of every answer token, in order."""
+        read = self.read(sequences, adapted)
         parts: dict[str, list[Tensor]] = {name: [] for name in want}
-        for logits, chosen, _ in self._logits(self._places(sequences)):
-            picked = logits.gather(1, chosen[:, None])
+        for logits, part in self._path.head.logits(read.states(read.at_A), read.choices):
+            picked = logits.gather(1, part.chosen_A[:, None])
             for name in want:
-                parts[name].append(_column(name, logits, chosen, picked))
+                parts[name].append(_column(name, logits, part.chosen_A, picked))
         return {name: torch.cat(found).double() if found else torch.zeros(0) for name, found in parts.items()}
 
-    def _places(self, sequences: Sequence[Masked]) -> _Places:
-        device = self.model.device
+    @torch.no_grad()
+    def _check(self, sequences: Sequence[Masked]) -> None:
+        """The packed way against the model's own padded logits, on the first sequences that come."""
+        self._checked = True
+        # The last tokens would do as well, but a prompt that is cut in front may lack what models expect there.
+        short = [Masked(s.tokens[:_CHECKED], s.answer[:_CHECKED]) for s in sequences]
+        short = [s if any(s.answer) else s._replace(answer=(*s.answer[:-1], True)) for s in short]
+        if not short:
+            self._checked = False
+            return
+        path = cast(_Packed, self._path)
+        gap = path.gap(short, self._plain)
+        how = f"packed, shared prompts computed once, in {_name(path.dtype)}"
+        if gap <= _TOLERANCE[path.dtype]:
+            self.note = how
+            return
+        self._path = self._plain
+        self.note = f"padded rows: {how} differs from the model's own logits by {gap:.1e} relative"
+
+
+class _Packed:
+    """Packed tokens through the Llama family's own pass."""
+
+    share = True
+
+    def __init__(self, model: PreTrainedModel, dtype: torch.dtype) -> None:
+        self.dtype = dtype
+        self._model, self.body = model, PackedLlama(model, dtype)
+        embeddings = cast(Any, model).get_output_embeddings()
+        # A reward model has no head over words, and nobody asks it for one.
+        self.head = Head(embeddings if embeddings is not None else nn.Linear(1, 1), dtype)
+
+    def read(self, sequences: Sequence[Masked], adapted: bool) -> Read:
+        layout = packed(sequences, True, self._model.device)
+        return Read(
+            state_TD=self.body.hidden(layout, adapted),
+            normed=self.body.last_norm,
+            at_A=layout.at_A,
+            sequence_A=layout.sequence_A,
+            last_S=layout.last_S,
+            choices=Choices(layout.chosen_A, layout.temperature_A, layout.allowed),
+        )
+
+    def refresh(self, whole: bool) -> None:
+        self.body.refresh(whole)
+        self.head.refresh(whole)
+
+    def gap(self, sequences: Sequence[Masked], plain: _Padded) -> float:
+        """The largest difference to the padded way, relative to its largest number."""
+        ours, theirs = self.read(sequences, True), plain.read(sequences, True)
+        a, b = ours.states(ours.at_A), theirs.states(theirs.at_A)
+        if cast(Any, self._model).get_output_embeddings() is not None:
+            a = torch.cat([logits for logits, _ in self.head.logits(a, ours.choices)])
+            b = torch.cat([logits for logits, _ in plain.head.logits(b, theirs.choices)])
+        finite = torch.isfinite(b)
+        if a.shape != b.shape or not bool(torch.isfinite(a[finite]).all()):
+            return float("inf")
+        return float((a - b)[finite].abs().max()) / (float(b[finite].abs().max()) + 1e-12)
+
+
+class _Padded:
+    """Padded on the right and read causally, so padding cannot reach a real token and no mask is needed."""
+
+    share = False
+
+    def __init__(self, model: PreTrainedModel) -> None:
+        self._model = model
+        self._head: Head | WholeLogits | None = None
+
+    @property
+    def head(self) -> Head | WholeLogits:
+        """The head alone where that gives the model's logits, else the logits of every position."""
+        if self._head is None:
+            self._head = self._found_head()
+        return self._head
+
+    def read(self, sequences: Sequence[Masked], adapted: bool) -> Read:
+        device = self._model.device
         width = max(len(s.tokens) for s in sequences)
         tokens = torch.zeros(len(sequences), width, dtype=torch.long)
         for i, s in enumerate(sequences):
@@ -94,58 +239,80 @@ class Forward:
         at = [(i, p) for i, s in enumerate(sequences) for p, chosen in enumerate(s.answer) if chosen]
         if any(p == 0 for _, p in at):
             raise ValueError("an answer needs at least one prompt token before it")
-        allowed = {t: a for t, (i, _) in enumerate(at) if (a := sequences[i].allowed) is not None}
         place = torch.tensor(at, dtype=torch.long).reshape(-1, 2)
         heat = torch.tensor([s.temperature for s in sequences], dtype=torch.float32)
-        return _Places(
-            tokens_SL=tokens.to(device),
-            at_T=(place[:, 0] * width + place[:, 1] - 1).to(device),
-            chosen_T=tokens[place[:, 0], place[:, 1]].to(device),
-            sequence_T=place[:, 0].to(device),
-            temperature_T=heat[place[:, 0]].to(device),
-            allowed=allowed,
+        last = torch.tensor([i * width + len(s.tokens) - 1 for i, s in enumerate(sequences)])
+        choices = Choices(
+            tokens[place[:, 0], place[:, 1]].to(device),
+            heat[place[:, 0]].to(device),
+            {t: a for t, (i, _) in enumerate(at) if (a := sequences[i].allowed) is not None},
+        )
+        with adapter(self._model, adapted):
+            states = self._states(tokens.to(device))
+        return Read(
+            state_TD=states.flatten(0, 1),
+            normed=lambda rows: rows,
+            at_A=(place[:, 0] * width + place[:, 1] - 1).to(device),
+            sequence_A=place[:, 0].to(device),
+            last_S=last.to(device),
+            choices=choices,
         )
 
-    def _logits(self, places: _Places) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-        """Chunks of (masked float32 logits, chosen tokens, their sequences)."""
-        if self._head_alone is None:
-            self._check_head(places.tokens_SL[:1, :16])
-        if self._head_alone:
-            hidden = self._hidden(places.tokens_SL).flatten(0, 1)[places.at_T]
-        else:
-            hidden = _all_logits(self.model, places.tokens_SL).flatten(0, 1)[places.at_T]
-        for start in range(0, len(places.at_T), _HEAD_ROWS):
-            span = slice(start, start + _HEAD_ROWS)
-            logits = self._head(hidden[span]) if self._head_alone else hidden[span]
-            allowed = {t - start: a for t, a in places.allowed.items() if start <= t < start + _HEAD_ROWS}
-            masked = masked_logits(logits, places.temperature_T[span], allowed)
-            yield masked, places.chosen_T[span], places.sequence_T[span]
+    def refresh(self, whole: bool) -> None:
+        if self._head is not None:
+            self._head.refresh(whole)
 
-    def _hidden(self, tokens_SL: Tensor) -> Tensor:
-        return cast(Tensor, self.model.base_model(input_ids=tokens_SL, use_cache=False)[0])
-
-    def _head(self, hidden: Tensor) -> Tensor:
-        return cast(Tensor, cast(Any, self.model).get_output_embeddings()(hidden))
+    def _states(self, tokens_SL: Tensor) -> Tensor:
+        if isinstance(self.head, WholeLogits):
+            return _all_logits(self._model, tokens_SL)
+        return cast(Tensor, self._model.base_model(input_ids=tokens_SL, use_cache=False)[0])
 
     @torch.no_grad()
-    def _check_head(self, tokens_SL: Tensor) -> None:
-        whole = _all_logits(self.model, tokens_SL)
-        if cast(Any, self.model).get_output_embeddings() is None or self.model.base_model is self.model:
-            self._head_alone, self.note = False, "logits of every position: the model has no separate head"
-            return
-        alone = self._head(self._hidden(tokens_SL))
-        scale = float(whole.abs().max()) + 1e-12
-        gap = float((alone - whole).abs().max()) / scale if alone.shape == whole.shape else float("inf")
-        self._head_alone = gap <= 1e-4 or (whole.dtype != torch.float32 and gap <= 2e-2)
-        self.note = (
-            "head on scored tokens only"
-            if self._head_alone
-            else f"logits of every position: the head alone differs by {gap:.1e} relative"
-        )
+    def _found_head(self) -> Head | WholeLogits:
+        linear = cast(Any, self._model).get_output_embeddings()
+        if linear is None or self._model.base_model is self._model:
+            scores = getattr(self._model, "score", None) is not None
+            return Head(nn.Linear(1, 1), torch.float32) if scores else WholeLogits("it has no separate head")
+        tokens = torch.arange(1, 9, device=self._model.device)[None]
+        head = Head(linear, linear.weight.dtype)
+        whole = _all_logits(self._model, tokens)[0]
+        state = cast(Tensor, self._model.base_model(input_ids=tokens, use_cache=False)[0])[0]
+        alone = head.raw(state)
+        gap = float((alone - whole).abs().max()) / (float(whole.abs().max()) + 1e-12)
+        if alone.shape == whole.shape and gap <= _TOLERANCE.get(whole.dtype, 1e-4):
+            return head
+        return WholeLogits(f"the head alone differs by {gap:.1e} relative")
+
+
+def budgeted(sizes: Sequence[int], budget: int) -> Iterator[list[int]]:
+    """Indices in groups, longest first, whose padded size (count × longest) stays within the budget.
+
+    >>> list(budgeted([3, 9, 4, 2], 10))
+    [[1], [2, 0], [3]]
+    """
+    group: list[int] = []
+    longest = 0
+    for index in sorted(range(len(sizes)), key=lambda i: (-sizes[i], i)):
+        if group and (len(group) + 1) * longest > budget:
+            yield group
+            group = []
+        if not group:
+            longest = max(1, sizes[index])
+        group.append(index)
+    if group:
+        yield group
+
+
+def _no_critic() -> Tensor:
+    raise ContractError("the method", "asks for a critic in Needs.critic", "reads value_T without")
 
 
 def _all_logits(model: PreTrainedModel, tokens_SL: Tensor) -> Tensor:
     return cast(Tensor, model(input_ids=tokens_SL, use_cache=False).logits)
+
+
+def _name(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")
 
 
 def _column(name: str, logits: Tensor, chosen: Tensor, picked: Tensor) -> Tensor:

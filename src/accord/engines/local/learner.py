@@ -6,96 +6,99 @@ first backward pass, and gradients add. Dropout is off, so nothing here draws ra
 
 from __future__ import annotations
 
-import json
 import math
-import os
-import re
-from collections.abc import Generator, Iterable, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
-from safetensors import torch as safetensors
 from torch import Tensor
 
-from accord.engines.local.decoder import DecodeCopy, merged
-from accord.engines.local.forward import Answers, Forward, budgeted
-from accord.engines.local.quiet import quiet
+from accord.engines.local.adapters import add_lora, merged
+from accord.engines.local.critic import Critic
+from accord.engines.local.decoder import DecodeCopy, Decoder
+from accord.engines.local.forward import Answers, Forward
+from accord.engines.local.llama import refusal
+from accord.engines.local.micro import micro_batches, passes
+from accord.engines.local.reference import ReferenceCache
 from accord.engines.local.sampler import LocalSampler
-from accord.errors import ContractError, PlanError, Unreadable
-from accord.ports import Loss, Needs, Sampler, StepOutcome
-from accord.progress import Progress
+from accord.engines.local.saving import export_model, read_state, write_state
+from accord.engines.local.schedule import factor
+from accord.engines.local.scorer import SeenScores, add_scores
+from accord.errors import ContractError, PlanError
+from accord.ports import Loss, Needs, Sampler, StepOutcome, Task
 from accord.records import ModelRef
 from accord.records.rows import Batch, Floats, Row
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedModel
-
     from accord.engines.local import Local
     from accord.engines.local.models import Opened
+    from accord.records import Sequence as Masked
 
-__all__ = ["LocalLearner", "Start"]
+__all__ = ["Dtypes", "LocalLearner"]
 
 _PLACE = "place"
+_MEASURED = frozenset({"old_logp", "ref_logp", "value"})
 
 
-class Start(NamedTuple):
-    """What a learner begins with. ``run`` is ``run/stage``, the first part of every version."""
+class Dtypes(NamedTuple):
+    """What forward and backward passes compute in, and what answers are decoded in."""
 
-    opened: Opened
-    base: str
-    run: str
-    seed: int
-    progress: Progress
+    train: torch.dtype
+    decode: torch.dtype
 
 
 class LocalLearner:
     """The port ``Learner`` over a transformers model on one device."""
 
-    def __init__(self, config: Local, start: Start, dtype: torch.dtype) -> None:
-        self._config, self._start = config, start
-        self._decode_dtype = dtype
-        self._model = start.opened.model
-        self._decoder: DecodeCopy | None = None
-        if config.adapter == "lora" or dtype != torch.float32:
-            self._decoder = DecodeCopy(self._model, dtype)
+    def __init__(self, config: Local, opened: Opened, task: Task, dtypes: Dtypes) -> None:
+        self._config, self._opened, self._task, self._dtypes = config, opened, task, dtypes
+        self._base = str(opened.folder)
+        self._model = opened.model
+        plain = self._plain_copy()
         if config.adapter == "lora":
-            _add_lora(self._model, config, start.seed)
+            add_lora(self._model, config.rank, config.alpha, task.seed)
         else:
             self._model.requires_grad_(True)
-        self._trained = {n: p for n, p in self._model.named_parameters() if p.requires_grad}
-        self._forward = Forward(self._model)
+        if task.needs.scores:
+            add_scores(self._model, task.needs.scores, task.seed)
+        self._critic = Critic(config, opened, task.seed, dtypes.train) if task.needs.critic else None
+        self._policy = {n: p for n, p in self._model.named_parameters() if p.requires_grad}
+        self._trained = {**self._policy, **(self._critic.trained if self._critic else {})}
+        self._forward = Forward(self._model, dtypes.train)
+        self._decoder = Decoder(self._forward, dtypes.decode, plain)
         self._reference: Forward | None = None
+        self._seen = SeenScores()
+        self._cache = ReferenceCache.of(opened, str(dtypes.train)) if task.by == "data" else None
+        groups = [{"params": list(self._policy.values()), "lr": config.lr, "of": "policy"}]
+        if self._critic:
+            groups.append(
+                {"params": list(self._critic.trained.values()), "lr": config.critic_lr, "of": "critic"}
+            )
         self._optimizer = torch.optim.AdamW(
-            list(self._trained.values()),
-            lr=config.lr,
-            betas=config.betas,
-            eps=1e-8,
-            weight_decay=config.weight_decay,
+            groups, betas=config.adam[:2], eps=config.adam[2], weight_decay=config.weight_decay, fused=True
         )
         self._step = 0
 
     @property
     def version(self) -> str:
-        return f"{self._start.run}@{self._step}"
+        return f"{self._task.run}@{self._step}"
 
     @property
     def notes(self) -> list[str]:
         """Which paths are taken and why, as far as that is known by now; for the first screen."""
-        decoding = f"decoding in {str(self._decode_dtype).removeprefix('torch.')}"
-        return [note for note in (*self._start.opened.notes, decoding, self._forward.note) if note]
+        return [n for n in (*self._opened.notes, self._decoder.note, self._forward.note) if n]
 
     def sampler(self) -> Sampler:
         return LocalSampler(
-            self._start.opened,
+            self._opened,
             self.version,
-            copy=self._decoder,
+            self._forward,
+            decoder=self._decoder,
             current=lambda: self.version,
-            progress=self._start.progress,
+            progress=self._task.progress,
         )
 
     def publish(self, sampler: Sampler) -> str:
@@ -107,181 +110,172 @@ class LocalLearner:
         return self.version
 
     def measure(self, rows: Sequence[Row], needs: Needs) -> Mapping[str, tuple[Floats, ...]]:
-        unknown = needs.columns - {"old_logp", "ref_logp"}
-        if unknown:
-            raise PlanError("method", sorted(unknown), "columns this engine measures: old_logp, ref_logp")
+        known = _MEASURED if self._critic else _MEASURED - {"value"}
+        if unknown := needs.columns - known:
+            raise PlanError(
+                "method", sorted(unknown), f"columns this engine measures: {', '.join(sorted(known))}"
+            )
         sequences = [s for row in rows for e in row.episodes for s in e.sequences()]
         found: dict[str, tuple[Floats, ...]] = {}
         for name in sorted(needs.columns):
-            columns: dict[int, Floats] = {}
-            for group in budgeted([len(s.tokens) for s in sequences], self._config.tokens_per_pass):
-                part = [sequences[i] for i in group]
-                with _adapter(self._model, on=name != "ref_logp"):
-                    run = self._reference_pass() if name == "ref_logp" else self._forward
-                    logp = run.columns(part, frozenset({"logp"}))["logp"].cpu().numpy()
-                cuts = np.cumsum([sum(s.answer) for s in part])[:-1]
-                columns.update(zip(group, np.split(logp, cuts), strict=True))
-            found[name] = tuple(columns[i] for i in range(len(sequences)))
+            if name == "ref_logp" and self._cache is not None:
+                found[name] = tuple(self._cache.fill(sequences, self._logp_of_reference))
+            elif name == "ref_logp":
+                found[name] = tuple(self._logp_of_reference(sequences))
+            elif name == "value":
+                assert self._critic is not None
+                found[name] = tuple(self._each(sequences, self._critic.forward, self._critic.values))
+            else:
+                found[name] = tuple(self._each(sequences, self._forward, _logp(self._forward, True)))
         return found
 
-    def update(self, batch: Batch, step: int, loss: Loss) -> StepOutcome:
-        rows = batch.steps[step]
+    def update(self, batch: Batch, step: int, loss: Loss, done: float = 0.0) -> StepOutcome:
+        part, totals, pressure = self._accumulate(batch, step, loss)
         counts = batch.counts[step]
-        part = batch.take(rows)
-        pressure = np.zeros(int(part.lengths_S().sum()))
-        # Each answer token carries its place, so that micro-batches in any order fill the same array.
-        part = replace(part, tokens={**part.tokens, _PLACE: np.arange(len(pressure), dtype=np.float64)})
-        terms: dict[str, float] = dict.fromkeys(counts, 0.0)
-        self._optimizer.zero_grad(set_to_none=True)
-        for micro in self._micro_batches(part):
-            rows_now = part.take(micro)
-            if not rows_now.lengths_S().sum():
-                continue  # nothing was said, so nothing is learnt
-            out, totals = self._backward(rows_now, counts, batch.weights, loss)
-            for name, total in totals.items():
-                terms[name] += total / counts[name]
-            if out.logp_T.grad is not None:
-                pressure[rows_now.tokens[_PLACE].astype(np.int64)] = out.logp_T.grad.double().cpu().numpy()
+        terms = {name: total / counts[name] for name, total in totals.items()}
         objective = sum(batch.weights[name] * value for name, value in terms.items())
-        norm = float(torch.nn.utils.clip_grad_norm_(list(self._trained.values()), self._config.max_grad_norm))
+        norms = [
+            float(torch.nn.utils.clip_grad_norm_(group["params"], self._config.max_grad_norm))
+            for group in self._optimizer.param_groups
+        ]
+        norm = math.hypot(*norms)
         applied = math.isfinite(objective) and math.isfinite(norm)
         if applied:
+            scale = factor(self._config, self._step, done)
             for group in self._optimizer.param_groups:
-                group["lr"] = self._config.lr * min(1.0, (self._step + 1) / max(1, self._config.warmup))
+                group["lr"] = scale * (self._config.lr if group["of"] == "policy" else self._config.critic_lr)
             cast(Any, self._optimizer).step()
+            self._refresh()
         self._step += 1
         self._optimizer.zero_grad(set_to_none=True)
-        return StepOutcome(
-            terms, objective, norm, applied, pressure, sum(len(s.tokens) for s in part.sequences)
-        )
+        tokens = sum(len(s.tokens) for s in part.sequences)
+        return StepOutcome(terms, objective, norm, applied, pressure, tokens)
+
+    def gradients(self, batch: Batch, step: int, loss: Loss) -> dict[str, Tensor]:
+        """What ``update`` would clip and apply, by the parameter's name; nothing is changed."""
+        self._accumulate(batch, step, loss)
+        found = {n: p.grad.detach().clone() for n, p in self._trained.items() if p.grad is not None}
+        self._optimizer.zero_grad(set_to_none=True)
+        return found
+
+    def evaluate(self, batch: Batch, step: int, loss: Loss) -> Mapping[str, float]:
+        part, counts = batch.take(batch.steps[step]), batch.counts[step]
+        totals = _Totals(counts)
+        with torch.no_grad():
+            for micro in self._micro_batches(part):
+                rows = part.take(micro)
+                if len(rows.sequences):
+                    totals.add(loss(self._answers(rows.sequences), rows))
+        return {name: total / counts[name] for name, total in totals.read().items()}
 
     def save(self, to: Path) -> ModelRef:
         to.mkdir(parents=True, exist_ok=True)
-        _write(
-            {n: p.detach().contiguous().cpu() for n, p in self._trained.items()}, to / "weights.safetensors"
+        write_state(
+            to,
+            self._trained,
+            self._optimizer,
+            {"step": self._step, "base": self._base, "seen": self._seen.rows},
         )
-        moments: dict[str, Tensor] = {}
-        for name, parameter in self._trained.items():
-            for key, value in self._optimizer.state.get(parameter, {}).items():
-                moments[f"{name}|{key}"] = torch.as_tensor(value).detach().contiguous().cpu()
-        _write(moments, to / "optimizer.safetensors")
-        (to / "learner.json").write_text(
-            json.dumps({"step": self._step, "base": self._start.base}), encoding="utf-8"
-        )
-        return ModelRef(name=self.version, path=str(to), base=self._start.base)
+        return ModelRef(name=self.version, path=str(to), base=self._base)
 
     def restore(self, ref: ModelRef) -> None:
-        folder = Path(ref.path)
-        weights = _read(folder / "weights.safetensors")
-        shapes = {name: tuple(tensor.shape) for name, tensor in weights.items()}
-        if shapes != {name: tuple(parameter.shape) for name, parameter in self._trained.items()}:
-            raise Unreadable(folder, "a checkpoint of this model and adapter", f"{len(shapes)} other tensors")
-        if self._decoder is not None:
-            self._decoder.forget()
-        with torch.no_grad():
-            for name, parameter in self._trained.items():
-                parameter.copy_(weights[name])
-        moments = _read(folder / "optimizer.safetensors")
-        self._optimizer.state.clear()
-        for joint, value in moments.items():
-            name, _, key = joint.rpartition("|")
-            parameter = self._trained[name]
-            # AdamW keeps its step counter on the CPU, its moments beside the weights.
-            self._optimizer.state[parameter][key] = value if key == "step" else value.to(parameter.device)
-        self._step = int(json.loads((folder / "learner.json").read_text(encoding="utf-8"))["step"])
+        told = read_state(Path(ref.path), self._trained, self._optimizer)
+        self._step = int(told["step"])
+        self._seen.rows = [[float(score) for score in row] for row in told.get("seen", [])]
+        self._decoder.forget()
+        self._refresh()
 
     def export(self, to: Path) -> ModelRef:
-        to.mkdir(parents=True, exist_ok=True)
-        with torch.no_grad():
-            weights = {name: tensor.contiguous() for name, tensor in merged(self._model).items()}
-        with torch.device("meta"):
-            plain = type(self._model)(self._model.config)
-        plain.generation_config = self._model.generation_config
-        with quiet(), _told_as_oserror(to):
-            cast(Any, plain).save_pretrained(to, state_dict=weights)
-        cast(Any, self._start.opened.tokenizer).save_pretrained(to)
-        return ModelRef(name=self.version, path=str(to), base=self._start.base)
+        export_model(self._model, self._opened, to)
+        if self._task.needs.scores:
+            self._seen.card(self._task.needs.scores).write(to)
+        return ModelRef(name=self.version, path=str(to), base=self._base)
 
-    def _backward(
-        self, part: Batch, counts: Mapping[str, float], weights: Mapping[str, float], loss: Loss
-    ) -> tuple[Answers, dict[str, float]]:
-        with torch.enable_grad():
-            out = self._forward.answers(part.sequences)
-            out.logp_T.retain_grad()
-            totals = loss(out, part)
-            if set(totals) != set(counts):
-                raise ContractError(
-                    "the method", f"loss returns the terms {sorted(counts)}", f"{sorted(totals)}"
-                )
-            objective = torch.stack([weights[n] * t / counts[n] for n, t in totals.items()]).sum()
-            objective.backward()  # pyright: ignore[reportUnknownMemberType]
-        return out, {name: float(total.detach()) for name, total in totals.items()}
+    def _accumulate(self, batch: Batch, step: int, loss: Loss) -> tuple[Batch, dict[str, float], Floats]:
+        """Gradients of the whole step in the parameters, the totals of its terms, and the pressure."""
+        part, counts = batch.take(batch.steps[step]), batch.counts[step]
+        pressure = np.zeros(int(part.lengths_S().sum()))
+        # Each answer token carries its place, so that micro-batches in any order fill the same array.
+        part = replace(part, tokens={**part.tokens, _PLACE: np.arange(len(pressure), dtype=np.float64)})
+        totals = _Totals(counts)
+        self._optimizer.zero_grad(set_to_none=True)
+        for micro in self._micro_batches(part):
+            rows = part.take(micro)
+            if not rows.lengths_S().sum():
+                continue  # nothing was said, so nothing is learnt
+            with torch.enable_grad():
+                out = self._answers(rows.sequences)
+                found = totals.add(loss(out, rows))
+                self._seen.add(out)
+                objective = torch.stack([batch.weights[n] * t / counts[n] for n, t in found.items()]).sum()
+                if objective.requires_grad:
+                    objective.backward()  # pyright: ignore[reportUnknownMemberType]
+            if out.pressure_T is not None:
+                pressure[rows.tokens[_PLACE].astype(np.int64)] = out.pressure_T.double().cpu().numpy()
+        return part, totals.read(), pressure
+
+    def _answers(self, sequences: Sequence[Masked]) -> Answers:
+        critic = self._critic
+        return self._forward.answers(sequences, (lambda: critic.live(sequences)) if critic else None)
 
     def _micro_batches(self, part: Batch) -> list[list[int]]:
-        """Rows of like length together within the token budget; a row's sequences stay together."""
-        size = [0] * (int(part.row_S.max(initial=-1)) + 1)
-        for s, row in zip(part.sequences, part.row_S, strict=True):
-            size[int(row)] += len(s.tokens)
-        return list(budgeted(size, self._config.tokens_per_pass))
+        return micro_batches(part, self._config.tokens_per_pass, self._forward.share)
 
-    def _reference_pass(self) -> Forward:
+    def _each(
+        self, sequences: Sequence[Masked], forward: Forward, measured: Callable[[list[Masked]], Tensor]
+    ) -> list[Floats]:
+        """One array per sequence, measured in passes of the token budget."""
+        columns: dict[int, Floats] = {}
+        for group in passes(sequences, self._config.tokens_per_pass, forward.share):
+            part = [sequences[i] for i in group]
+            values = measured(part).double().cpu().numpy()
+            cuts = np.cumsum([sum(s.answer) for s in part])[:-1]
+            columns.update(zip(group, np.split(values, cuts), strict=True))
+        return [columns[i] for i in range(len(sequences))]
+
+    def _logp_of_reference(self, sequences: Sequence[Masked]) -> list[Floats]:
+        """Under the weights that the stage started from: adapters off, or a second model."""
         if self._config.adapter == "lora":
-            return self._forward
+            return self._each(sequences, self._forward, _logp(self._forward, False))
         if self._reference is None:
             from accord.engines.local.models import open_model
 
-            self._reference = Forward(open_model(self._start.base).model)
-        return self._reference
+            model = open_model(self._base).model
+            cast(Any, model).to(self._model.device)
+            self._reference = Forward(model, self._dtypes.train)
+        return self._each(sequences, self._reference, _logp(self._reference, True))
+
+    def _refresh(self) -> None:
+        self._forward.refresh()
+        if self._critic:
+            self._critic.forward.refresh()
+
+    def _plain_copy(self) -> DecodeCopy | None:
+        """For a model outside the fast family, while it has no adapters yet; a reward model says nothing."""
+        if self._task.needs.scores or not refusal(self._model):
+            return None
+        if self._config.adapter == "full" and self._dtypes.decode == torch.float32:
+            return None
+        return DecodeCopy(self._model, self._dtypes.decode)
 
 
-def _write(tensors: dict[str, Tensor], path: Path) -> None:
-    with _told_as_oserror(path):
-        cast(Any, safetensors).save_file(tensors, path)
+class _Totals:
+    """Terms added up on the device, read once."""
+
+    def __init__(self, counts: Mapping[str, float]) -> None:
+        self._names = sorted(counts)
+        self._sums: list[Tensor] = []
+
+    def add(self, totals: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+        if sorted(totals) != self._names:
+            raise ContractError("the method", f"loss returns the terms {self._names}", f"{sorted(totals)}")
+        self._sums.append(torch.stack([totals[name].detach().double() for name in self._names]))
+        return totals
+
+    def read(self) -> dict[str, float]:
+        sums = torch.stack(self._sums).sum(0).tolist() if self._sums else [0.0] * len(self._names)
+        return dict(zip(self._names, cast("list[float]", sums), strict=True))
 
 
-@contextmanager
-def _told_as_oserror(path: Path) -> Generator[None]:
-    """A full disk as safetensors tells it, in the form that ``disk`` knows."""
-    try:
-        yield
-    except SafetensorError as error:
-        number = re.search(r"os error (\d+)", str(error))
-        if number is None:
-            raise
-        raise OSError(int(number[1]), os.strerror(int(number[1])), str(path)) from error
-
-
-def _read(path: Path) -> dict[str, Tensor]:
-    return cast(Any, safetensors).load_file(path)
-
-
-def _add_lora(model: PreTrainedModel, config: Local, seed: int) -> None:
-    """Adapters on every linear layer of the body, from a seeded start; everything else stands still."""
-    from peft import LoraConfig, inject_adapter_in_model
-
-    body = {id(module) for module in model.base_model.modules()}
-    modules = cast("Iterable[tuple[str, object]]", model.named_modules())
-    linear = [name for name, m in modules if isinstance(m, torch.nn.Linear) and id(m) in body]
-    lora = LoraConfig(r=config.rank, lora_alpha=config.alpha, lora_dropout=0.0, target_modules=linear)
-    with cast(Any, torch.random).fork_rng(devices=[]):
-        torch.manual_seed(seed)  # pyright: ignore[reportUnknownMemberType]
-        inject_adapter_in_model(lora, model)  # pyright: ignore[reportArgumentType]
-    model.requires_grad_(False)
-    for name, parameter in model.named_parameters():
-        if ".lora_" in name:
-            parameter.requires_grad_(True)
-
-
-@contextmanager
-def _adapter(model: PreTrainedModel, on: bool) -> Generator[None]:
-    """With ``on`` false the model is the reference it started from, where it has adapters."""
-    from peft.tuners.tuners_utils import BaseTunerLayer
-
-    layers = [] if on else [m for m in model.modules() if isinstance(m, BaseTunerLayer)]
-    for layer in layers:
-        layer.enable_adapters(False)
-    try:
-        yield
-    finally:
-        for layer in layers:
-            layer.enable_adapters(True)
+def _logp(forward: Forward, adapted: bool) -> Callable[[list[Masked]], Tensor]:
+    return lambda part: forward.columns(part, frozenset({"logp"}), adapted)["logp"]

@@ -28,12 +28,12 @@ from accord.engines.pull import CARD, KNOWN, file_digest, installed
 from accord.errors import PlanError, Refused, Unreadable, nearest
 from accord.folders import models_folder
 from accord.progress import Progress, Silent
-from accord.records import Prompt, digest
+from accord.records import Prompt, Response, digest
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-__all__ = ["Opened", "find_model", "manifest_digest", "model_manifest", "open_model"]
+__all__ = ["Opened", "find_model", "manifest_digest", "model_manifest", "open_model", "open_scorer"]
 
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 _HUB_FILES = ["model.safetensors", "model-*-of-*.safetensors", "*.json", "*.jinja", "*.model", "*.txt"]
@@ -85,6 +85,20 @@ class Opened(NamedTuple):
             )
         return (*ids, self.end)
 
+    def encoded(self, prompt: Prompt, text: str, ended: bool = True) -> Response:
+        """``text`` as the model's answer to ``prompt``, with the end token unless it was cut off."""
+        words = self.words(text)
+        return Response(
+            prompt=prompt.id,
+            text=text,
+            prompt_tokens=self.render(prompt),
+            tokens=words if ended else words[:-1],
+            finish="data",
+            tokenizer=self.tokenizer_digest,
+            template=self.template_digest,
+            parents=(prompt.id,),
+        )
+
     def text(self, tokens: tuple[int, ...]) -> str:
         """What a person reads of an answer's tokens: no special tokens."""
         return cast(Any, self.tokenizer).decode(
@@ -128,16 +142,28 @@ def open_model(name: str | Path, *, dtype: str = "float32", progress: Progress |
     """
     if dtype not in _DTYPES:
         raise PlanError("dtype", dtype, ", ".join(_DTYPES), nearest(dtype, _DTYPES))
+    return _open(str(name), dtype, 0, progress)
+
+
+def open_scorer(name: str | Path, heads: int, *, progress: Progress | None = None) -> Opened:
+    """The body of the model called ``name`` under ``heads`` score heads; a reward model keeps its own.
+
+    The heads of a model that had none are transformers' own start: whoever trains them sets them.
+    """
+    return _open(str(name), "float32", heads, progress)
+
+
+def _open(name: str, dtype: str, heads: int, progress: Progress | None) -> Opened:
     lacking = [package for package in _PACKAGES if importlib.util.find_spec(package) is None]
     if lacking:
         raise Refused(f"opening a model needs {', '.join(lacking)}\n  Run:  pip install 'accord[train]'")
-    found = find_model(str(name))
+    found = find_model(name)
     folder = found if isinstance(found, Path) else _fetch(found, progress or Silent())
     try:
         _check_config(folder)
         check_weights(folder)
         tokenizer, notes = open_tokenizer(folder)
-        model, more = _load(folder, dtype)
+        model, more = _load(folder, dtype, heads)
     except OSError as error:
         raise Unreadable(
             error.filename or folder, "a model that can be read", error.strerror or str(error)
@@ -193,15 +219,18 @@ def _check_config(folder: Path) -> None:
         raise Refused(f"{folder} holds quantised weights, which cannot be trained\n  Name their original.")
 
 
-def _load(folder: Path, dtype: str) -> tuple[PreTrainedModel, list[str]]:
+def _load(folder: Path, dtype: str, heads: int) -> tuple[PreTrainedModel, list[str]]:
     import torch
     import transformers
     from safetensors import SafetensorError
 
+    kind = "AutoModelForSequenceClassification" if heads else "AutoModelForCausalLM"
+    labels = {"num_labels": heads} if heads and not _classifies(folder) else {}
     try:
         with quiet():
-            model, report = cast(Any, transformers).AutoModelForCausalLM.from_pretrained(
+            model, report = getattr(transformers, kind).from_pretrained(
                 folder,
+                **labels,
                 dtype=getattr(torch, dtype),
                 local_files_only=True,
                 trust_remote_code=False,
@@ -221,16 +250,25 @@ def _load(folder: Path, dtype: str) -> tuple[PreTrainedModel, list[str]]:
         raise Unreadable(
             folder, "a language model that transformers can load", " ".join(lines[:2])
         ) from error
-    missing = sorted(report["missing_keys"])
+    missing = sorted(set(report["missing_keys"]) - ({"score.weight"} if labels else set()))
     if missing:
         shown = ", ".join(missing[:3]) + (f" and {len(missing) - 3} more" if len(missing) > 3 else "")
         raise Unreadable(folder, "all weights of the model that config.json describes", f"no {shown}")
     notes: list[str] = []
-    if report["unexpected_keys"]:
-        unused = sorted(report["unexpected_keys"])
+    if heads and not isinstance(getattr(model, "score", None), torch.nn.Linear):
+        raise Unreadable(
+            folder, "a model whose classifier is one linear layer called score", type(model).__name__
+        )
+    unused = sorted(set(report["unexpected_keys"]) - ({"lm_head.weight"} if heads else set()))
+    if unused:
         notes.append(f"{len(unused)} weights in {folder} belong to no part of the model: {unused[0]}, …")
     _silence_dropout(model)
     return model.eval(), notes
+
+
+def _classifies(folder: Path) -> bool:
+    names = cast("list[str]", read_object(folder / "config.json").get("architectures") or [])
+    return any(name.endswith("ForSequenceClassification") for name in names)
 
 
 def _silence_dropout(model: object) -> None:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
-from accord.engines.local.decode import Drawn, Wanted, decode, seed_of
-from accord.engines.local.forward import Forward, budgeted
+from accord.engines.local.decode import Drawn, Wanted, seed_of
+from accord.engines.local.forward import Forward
+from accord.engines.local.micro import passes
 from accord.errors import ContractError
 from accord.ports import How, Scored
 from accord.progress import Progress, Silent
@@ -19,17 +20,16 @@ from accord.records import Sequence as Masked
 from accord.records.rows import Group, Text
 
 if TYPE_CHECKING:
-    from accord.engines.local.decoder import DecodeCopy
+    from accord.engines.local.decoder import Decoder
     from accord.engines.local.models import Opened
 
 __all__ = ["LocalSampler"]
 
-_ROWS = 96  # answers decoded side by side; more gains little on two cores and costs cache memory
 _SCORED_TOKENS = 4096
 
 
 class LocalSampler:
-    """Answers from ``copy`` (merged, possibly bfloat16), where there is one; scores with the model itself.
+    """Answers by the ``decoder``, scores by ``forward``. ``forced`` gives answers set lengths, for benchmarks.
 
     ``current`` tells the version of the weights now; once it differs from ``policy`` this view raises.
     """
@@ -40,29 +40,22 @@ class LocalSampler:
         self,
         opened: Opened,
         policy: str,
+        forward: Forward,
         *,
-        copy: DecodeCopy | None = None,
+        decoder: Decoder,
         current: Callable[[], str] | None = None,
         progress: Progress | None = None,
     ) -> None:
         self.policy = policy
         self._opened = opened
-        self._copy = copy
+        self._decoder = decoder
+        self.forced: Mapping[tuple[str, int], int] | None = None
         self._current = current or (lambda: policy)
         self._progress = progress or Silent()
-        self._forward = Forward(opened.model)
+        self._forward = forward
 
     def encode(self, prompt: Prompt, text: str) -> Response:
-        return Response(
-            prompt=prompt.id,
-            text=text,
-            prompt_tokens=self._opened.render(prompt),
-            tokens=self._opened.words(text),
-            finish="data",
-            tokenizer=self._opened.tokenizer_digest,
-            template=self._opened.template_digest,
-            parents=(prompt.id,),
-        )
+        return self._opened.encoded(prompt, text)
 
     async def sample(self, prompts: Sequence[Prompt], n: int, how: How) -> list[Group]:
         self._fresh()
@@ -71,20 +64,24 @@ class LocalSampler:
                 "the caller of LocalSampler", "temperature > 0, max_tokens ≥ 1, n ≥ 1", f"{how}, n={n}"
             )
         wanted = [
-            Wanted(self._opened.render(p), tuple(seed_of(how.key, p.id, i) for i in range(n)), p.allowed)
+            Wanted(
+                self._opened.render(p),
+                tuple(seed_of(how.key, p.id, i) for i in range(n)),
+                p.allowed,
+                tuple(self.forced[p.id, i] for i in range(n)) if self.forced else None,
+            )
             for p in prompts
         ]
         found: dict[tuple[int, int], Drawn] = {}
-        model = self._copy.refresh(self._opened.model, self.policy) if self._copy else self._opened.model
-        for batch in self._batches(wanted, n):
-            for done in decode(
-                model, [wanted[p] for p in batch], how.max_tokens, how.temperature, self._opened.stop
-            ):
-                for drawn in done:
-                    found[batch[drawn.prompt], drawn.sample] = drawn
-                if done:
-                    self._progress.advance(len(done))
-                await asyncio.sleep(0)  # lets overseers answer, and a cancelled run stop between two tokens
+        batches = self._decoder.decode(
+            self.policy, wanted, how.max_tokens, how.temperature, self._opened.stop
+        )
+        for done in batches:
+            for drawn in done:
+                found[drawn.prompt, drawn.sample] = drawn
+            if done:
+                self._progress.advance(len(done))
+            await asyncio.sleep(0)  # lets overseers answer, and a cancelled run stop between two tokens
         return [
             Group(prompt, tuple(self._response(prompt, wanted[p], found[p, i], i, how) for i in range(n)))
             for p, prompt in enumerate(prompts)
@@ -98,7 +95,7 @@ class LocalSampler:
             )
         sequences = [self._sequence(text) for text in texts]
         columns: dict[int, Scored] = {}
-        for group in budgeted([len(s.tokens) for s in sequences], _SCORED_TOKENS):
+        for group in passes(sequences, _SCORED_TOKENS, self._forward.share):
             part = [sequences[i] for i in group]
             measured = {name: c.cpu().numpy() for name, c in self._forward.columns(part, want).items()}
             cuts = np.cumsum([sum(s.answer) for s in part])[:-1]
@@ -113,8 +110,8 @@ class LocalSampler:
     def load(self, weights: dict[str, torch.Tensor], version: str) -> None:
         """Take over another model's weights; what ``Learner.publish`` calls."""
         self._opened.model.load_state_dict(weights)
-        if self._copy is not None:
-            self._copy.forget()
+        self._forward.refresh(whole=True)
+        self._decoder.forget()
         self.policy = version
         self._current = lambda: version
 
@@ -124,12 +121,6 @@ class LocalSampler:
             raise ContractError(
                 "the caller of a sampler view", f"uses {self.policy} before the next update", now
             )
-
-    def _batches(self, wanted: list[Wanted], n: int) -> list[list[int]]:
-        """Prompts of like length together, so that little is padded."""
-        order = sorted(range(len(wanted)), key=lambda p: (-len(wanted[p].tokens), p))
-        size = max(1, _ROWS // n)
-        return [order[i : i + size] for i in range(0, len(order), size)]
 
     def _response(self, prompt: Prompt, wanted: Wanted, drawn: Drawn, index: int, how: How) -> Response:
         return Response(
@@ -151,6 +142,6 @@ class LocalSampler:
     def _sequence(self, text: Text) -> Masked:
         response = text.response
         if response.tokenizer != self._opened.tokenizer_digest or not response.tokens:
-            encoded = self.encode(text.prompt, response.text)
+            encoded = self._opened.encoded(text.prompt, response.text, response.finish != "length")
             response = encoded.model_copy(update={"temperature": response.temperature})
         return Episode.single(response, text.prompt.allowed).sequences()[0]

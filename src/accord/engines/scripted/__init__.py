@@ -27,7 +27,7 @@ from accord.engines.scripted.losses import Evaluated, evaluate
 from accord.engines.scripted.sampler import ScriptedSampler
 from accord.engines.scripted.table import Start, Table
 from accord.part import Part
-from accord.ports import Learner, Sampler
+from accord.ports import Learner, Sampler, Task
 from accord.progress import Progress
 from accord.records import digest
 
@@ -71,10 +71,9 @@ class Scripted(Part):
         """PlanError or Unreadable where ``model`` is neither "scripted" nor an exported table."""
         self._open(model)
 
-    def learner(self, model: str, run: str, seed: int, progress: Progress) -> Learner:
-        """A learner that starts from ``model``. Nothing in it is drawn, so ``seed`` changes nothing."""
-        del seed
-        return ScriptedLearner(self._open(model), model, Pace(run, self.lr, self.tensors), progress)
+    def learner(self, model: str, task: Task) -> Learner:
+        """A learner that starts from ``model``. Nothing in it is drawn, so the seed changes nothing."""
+        return ScriptedLearner(self._open(model), model, Pace(task.run, self.lr, self.tensors), task.progress)
 
     def sampler(self, model: str, progress: Progress) -> Sampler:
         """A table that is only read; its policy name is the digest of its rows."""

@@ -65,7 +65,14 @@ class ScriptedLearner:
         sequences = [s for row in rows for e in row.episodes for s in e.sequences()]
         return {name: tuple(logp_T(tables[name], s) for s in sequences) for name in sorted(needs.columns)}
 
-    def update(self, batch: Batch, step: int, loss: Loss) -> StepOutcome:
+    def evaluate(self, batch: Batch, step: int, loss: Loss) -> Mapping[str, float]:
+        part, counts = batch.take(batch.steps[step]), batch.counts[step]
+        now_T = np.concatenate([np.zeros(0), *(logp_T(self._table, s) for s in part.sequences)])
+        found = evaluate(loss, part, now_T, dict.fromkeys(counts, 1.0), self._pace.tensors)
+        return {name: total / counts[name] if counts[name] else 0.0 for name, total in found.totals.items()}
+
+    def update(self, batch: Batch, step: int, loss: Loss, done: float = 0.0) -> StepOutcome:
+        del done  # the rate is constant
         part, counts = batch.take(batch.steps[step]), batch.counts[step]
         now_T = np.concatenate([np.zeros(0), *(logp_T(self._table, s) for s in part.sequences)])
         scale = {name: batch.weights[name] / count if count else 0.0 for name, count in counts.items()}

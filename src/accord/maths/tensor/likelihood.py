@@ -21,7 +21,11 @@ def masked_logits(logits_TV: Tensor, temperature_T: Tensor, allowed: Mapping[int
     >>> masked_logits(torch.tensor([[0.0, 2.0, 4.0]]), torch.tensor([2.0]), {0: (0, 1)}).tolist()
     [[0.0, 1.0, -inf]]
     """
-    logits = logits_TV.float() / temperature_T[:, None]
+    logits = logits_TV.float()
+    if bool((temperature_T != 1).any()):
+        logits = logits / temperature_T[:, None]
+    elif allowed and logits is logits_TV:
+        logits = logits.clone()
     for t, tokens in allowed.items():
         barred = torch.ones(logits.shape[1], dtype=torch.bool, device=logits.device)
         barred[list(tokens)] = False

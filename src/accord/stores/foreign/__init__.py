@@ -1,1 +1,5 @@
-"""Data of other tools, in and out (layer 3). Here: prompts and completions as JSON lines."""
+"""What other tools write and read (layer 3): data files in the six types that TRL names, and live trackers.
+
+``tables`` gets fields out of files, ``conversations`` turns out of texts, ``rows`` a DataRow out of fields;
+``prompts`` is what the rest of Accord calls. Not here: which rows a window takes (``accord.sources``).
+"""

@@ -1,0 +1,359 @@
+"""Assembly: the parts that a stage names, built and put together into a Loop, in the state they were left in.
+
+Here: opening models, sources, overseers and the guard, and what the first screen says of them. Not here: when
+a stage begins, what it leaves behind, and who may let it go on (``accord.stage``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple, Protocol, cast
+
+from accord import catalog
+from accord.checkpoints import Progressing, latest, load_state
+from accord.desk import FrontDesk
+from accord.errors import PlanError, Refused, beneath
+from accord.evaluation import Criterion, Evaluator
+from accord.feedback import Asking, StageFeedback
+from accord.guard import Guard, Probing, Watch
+from accord.heldout import Examiner, HeldOutSet, compared
+from accord.loop import Loop, Pace
+from accord.plan import Plan, Stage
+from accord.ports import (
+    Ask,
+    Indicator,
+    Learner,
+    Method,
+    Overseer,
+    Rule,
+    Sampler,
+    Seated,
+    Source,
+    Store,
+    Task,
+)
+from accord.progress import Progress
+from accord.records import Message, NotMeasured, Reading, Record, StepEvent
+from accord.records.texts import Response
+from accord.rules import default_rules
+from accord.sources import SourcePart, Surroundings
+from accord.stores.foreign.prompts import read_rows
+from accord.stores.runlog import LogView, RunLog
+from accord.worker import Worker
+
+__all__ = ["Engine", "Place", "assembled", "check_evaluation", "engine_of", "models_asked"]
+
+
+class Engine(Protocol):
+    """What a plan's ``[stage.learner]`` names: it opens models to train and models to read."""
+
+    def check(self, model: str) -> None:
+        """Raises where ``model`` cannot be opened, as far as that shows without loading it."""
+        ...
+
+    def learner(self, model: str, task: Task) -> Learner: ...
+
+    def sampler(self, model: str, progress: Progress) -> Sampler: ...
+
+    def environment(self) -> dict[str, str]: ...
+
+
+class Place(NamedTuple):
+    """Where a stage runs: its folder, its plan, the model it starts from, and what stands around it."""
+
+    folder: Path
+    plan: Plan
+    stage: Stage
+    start: str
+    progress: Progress
+    store: Store | None
+
+    @property
+    def run(self) -> str:
+        return f"{self.folder.parent.name}/{self.folder.name}"
+
+    @property
+    def path(self) -> str:
+        """Where the stage stands in the plan."""
+        return f"stage[{[stage.name for stage in self.plan.stage].index(self.stage.name)}]"
+
+    def result(self, stage: str) -> str:
+        """The model that an earlier stage of this run left, whatever folder one stands in."""
+        return str((self.folder.parent / stage / "model").resolve())
+
+    def model(self, name: str) -> str:
+        """A model as the plan names it, as an engine opens it."""
+        return self.result(name.removeprefix("stage:")) if name.startswith("stage:") else name
+
+    def located(self) -> Stage:
+        """The stage with the results of earlier ones by their folders."""
+        return self.stage.with_models(self.result)
+
+
+def engine_of(stage: Stage) -> Engine:
+    """The engine of a stage as its plan names it."""
+    return cast(Engine, catalog.build("engines", stage.learner))
+
+
+def models_asked(stage: Stage) -> Iterator[tuple[str, str]]:
+    """The models that a stage's overseers read with, each with the place in the stage that names it."""
+    for index, table in enumerate(stage.ask):
+        overseer = catalog.build("overseers", table.overseer)
+        if isinstance(overseer, Seated):
+            yield from ((f"ask[{index}].overseer", model) for model in overseer.models)
+
+
+def check_evaluation(stage: Stage, method: Method, around: Surroundings) -> None:
+    """Raises where the evaluations that the plan asks for cannot be: wrong method, no such data."""
+    if stage.eval is None:
+        return
+    if method.rows.by != "data":
+        advice = f"{stage.method.name} does not; [stage.held_out] has fresh answers judged instead"
+        raise PlanError(
+            "eval", None, "a method that learns from data, whose loss can be read on other data", advice
+        )
+    with beneath("eval.source"):
+        cast(SourcePart, catalog.build("sources", stage.eval.source)).open(around)
+
+
+def assembled(place: Place, log: RunLog, view: LogView, worker: Worker) -> Loop:
+    """Everything the loop needs, as the plan names it, in the state of the newest checkpoint."""
+    stage, plan, run = place.located(), place.plan, place.run
+    engine = engine_of(stage)
+    method = cast(Method, catalog.build("methods", stage.method))
+    learner = engine.learner(
+        place.start, Task(run, plan.seed, method.needs(), method.rows.by, place.progress)
+    )
+    newest = latest(place.folder / "checkpoints")
+    state = load_state(newest, learner) if newest else Progressing()
+    recorder = _Recorder(log, state)
+    asking = _asking(place, engine)
+    desk = FrontDesk(recorder.write, log.commit, place.store)
+    desk.hold(r for kind in ("prompt", "response", "question", "judgment") for r in view.records(kind))
+    feedback = StageFeedback(asking, desk, worker, recorder.write)
+    source = cast(SourcePart, catalog.build("sources", stage.source))
+    around = Surroundings(run, plan.seed, method.rows, worker)
+    opened = source.open(around)
+    scores = method.needs().scores > 0
+    watch = _watching_updates(place, learner) if scores else _watch(place, stage, opened, engine)
+    guard = Guard(watch, recorder.commit, worker)
+    if state.guard:
+        guard.restore(state.guard)
+    loop = Loop(
+        run=run,
+        seed=plan.seed,
+        pace=_pace(stage, float(source.per_window * method.rows.n)),
+        source=opened,
+        feedback=feedback,
+        method=method,
+        learner=learner,
+        guard=guard,
+        state=state,
+        checkpoints=place.folder / "checkpoints",
+        commit=recorder.commit,
+        examine=None,
+        progress=place.progress,
+    )
+    held_out = _held_out(stage, asking)
+    total = _total(stage, loop, held_out)
+    place.progress.begin(place.stage.name, total)
+    _announce(place, loop)
+    if held_out is not None:
+        loop.examine = _examine(Examiner(held_out, run, feedback, worker), loop)
+    loop.evaluator = _evaluator(place, stage, loop, around._replace(stage=f"{run}/eval"))
+    place.progress.advance(total * state.window / stage.windows)
+    return loop
+
+
+def _asking(place: Place, engine: Engine) -> list[Asking]:
+    """The asks with their overseers; models that these read with are opened once each, and handed over.
+
+    Such an overseer keeps the names of its plan: what its judgments are known by is the weights themselves,
+    wherever they lie. Every other one is built with the folders in place of ``stage:`` names.
+    """
+    opened: dict[str, Sampler] = {}
+    found: list[Asking] = []
+    for index, (written, table) in enumerate(zip(place.stage.ask, place.located().ask, strict=True)):
+        overseer = catalog.build("overseers", written.overseer)
+        if isinstance(overseer, Seated):
+            for model in overseer.models:
+                opened[model] = opened.get(model) or engine.sampler(place.model(model), place.progress)
+            with beneath(f"{place.path}.ask[{index}].overseer"):
+                overseer = overseer.seated(opened)
+        else:
+            overseer = cast(Overseer, catalog.build("overseers", table.overseer))
+        found.append(Asking(cast(Ask, catalog.build("asks", table)), overseer))
+    return found
+
+
+class _Recorder:
+    """Writes records under the step the loop is at, and by names that a repeated step writes again."""
+
+    def __init__(self, log: RunLog, state: Progressing) -> None:
+        self._log, self._state = log, state
+
+    def write(self, records: Iterable[Record]) -> None:
+        for record in records:
+            self._log.write(record, step=self._state.step, name=_name(record))
+
+    def commit(self, records: Iterable[Record], step: int) -> None:
+        for record in records:
+            self._log.write(record, step=step, name=_name(record))
+        self._log.commit()
+
+
+def _name(record: Record) -> str:
+    match record:
+        case StepEvent():
+            return f"{record.name}/{record.window}" if record.name != "fault" else f"fault/{record.id[:16]}"
+        case Reading() | NotMeasured():
+            return record.name
+        case Response() if record.seed:
+            return record.seed
+        case _:
+            return record.id
+
+
+def _watch(place: Place, stage: Stage, source: Source, engine: Engine) -> Watch:
+    table = stage.guard
+    prompts = tuple(source.prompts())
+    if table.prompts is not None:
+        prompts = tuple(row.prompt for row in read_rows(table.prompts))
+    indicators = tuple(cast(Indicator, catalog.build("indicators", part)) for part in table.indicator)
+    base = engine.sampler(place.plan.model, place.progress)
+    for indicator in indicators:
+        if not indicator.wants <= base.can:
+            lacking = sorted(indicator.wants - base.can)
+            raise Refused(
+                f"the indicator {indicator.name} needs {lacking}, which {place.plan.model} cannot give"
+            )
+    distinct = tuple({prompt.id: prompt for prompt in prompts}.values())
+    probing = Probing(distinct, table.probes, table.answers, table.temperature, table.max_tokens)
+    return Watch(place.run, indicators, _rules(stage), probing, base)
+
+
+def _watching_updates(place: Place, learner: Learner) -> Watch:
+    """The guard of a reward model: it answers no probes, so there are updates and windows to watch."""
+    return Watch(place.run, (), _rules(place.stage), Probing((), 0, 0, 1.0, 1), learner.sampler())
+
+
+def _rules(stage: Stage) -> tuple[Rule, ...]:
+    if stage.guard.rule is None:
+        return default_rules()
+    return tuple(cast(Rule, catalog.build("rules", rule)) for rule in stage.guard.rule)
+
+
+def _held_out(stage: Stage, asking: Sequence[Asking]) -> HeldOutSet | None:
+    table = stage.held_out
+    if table is None:
+        return None
+    prompts = {row.prompt.id: row.prompt for row in read_rows(table.prompts)}
+    name = f"held_out.{stage.ask[0].column}"
+    return HeldOutSet(tuple(prompts.values()), table.n, table.temperature, table.max_tokens, asking[0], name)
+
+
+def _examine(examiner: Examiner, loop: Loop) -> Callable[[int], Reading | NotMeasured]:
+    """The held-out figure at a step, with its change since the first one."""
+
+    def examine(step: int) -> Reading | NotMeasured:
+        found = examiner.hold(step, loop.learner.sampler())
+        name = examiner.given.name
+        before = [r for r in loop.guard.readings if isinstance(r, Reading) and r.name == name]
+        return compared(found, before[0]) if before and isinstance(found, Reading) else found
+
+    return examine
+
+
+def _evaluator(place: Place, stage: Stage, loop: Loop, around: Surroundings) -> Evaluator | None:
+    table = stage.eval
+    if table is None:
+        return None
+    with beneath(f"{place.path}.eval.source"):
+        source = cast(SourcePart, catalog.build("sources", table.source)).open(around)
+    _say_of_data(place.progress, source)
+    asked = _questions(source)
+    if seen := len(asked & _questions(loop.source)):
+        place.progress.say(
+            f"{seen:,} of the {len(asked):,} prompts of the evaluation are also trained on, so its figures "
+            "are not of unseen data"
+        )
+    return Evaluator(
+        run=place.run,
+        seed=place.plan.seed,
+        source=source,
+        windows=table.windows,
+        criterion=Criterion(table.by, table.better or "lower", table.patience, table.keep == "best"),
+        method=loop.method,
+        learner=loop.learner,
+        feedback=loop.feedback,
+        progress=place.progress,
+        described=place.stage.method.table(),
+        path=f"{place.path}.eval",
+    )
+
+
+def _questions(source: Source) -> set[tuple[Message, ...]]:
+    """What is asked, whatever else stands beside it in the data; a blank prompt asks nothing."""
+    return {p.messages for p in source.prompts() if any(m.content.strip() for m in p.messages)}
+
+
+def _pace(stage: Stage, window_worth: float) -> Pace:
+    return Pace(
+        windows=stage.windows,
+        audit_every=stage.guard.every,
+        save_every=stage.checkpoint.every,
+        keep=stage.checkpoint.keep,
+        window_worth=window_worth,
+        examine_every=stage.held_out.every if stage.held_out else None,
+        evaluate_every=stage.eval.every if stage.eval else 1,
+    )
+
+
+def _total(stage: Stage, loop: Loop, held_out: HeldOutSet | None) -> float:
+    """The length of the progress bar, in units of about one answer, sampled or learnt from."""
+    guard, pace = stage.guard, loop.pace
+    total = pace.windows * pace.window_worth
+    if loop.guard.watch.probing.prompts:
+        total += (_audits(pace) + 1) * guard.probes * guard.answers
+    if loop.method.rows.by == "policy":
+        total += pace.windows * pace.window_worth
+    if held_out is not None:
+        between = (pace.windows - 1) // pace.examine_every if pace.examine_every else 0
+        total += (2 + between) * len(held_out.prompts) * held_out.n
+    return total
+
+
+def _audits(pace: Pace) -> int:
+    return 1 + -(-pace.windows // pace.audit_every)
+
+
+def _announce(place: Place, loop: Loop) -> None:
+    """What the first screen says of the data, the learner and the guard."""
+    say, watch = place.progress.say, loop.guard.watch
+    _say_of_data(place.progress, loop.source)
+    for note in cast("list[str]", getattr(loop.learner, "notes", [])):
+        say(note)
+    if watch.probing.prompts:
+        each = f"reads at most {_looking(watch):,} tokens each time"
+        say(f"the guard looks {_audits(loop.pace)} times and {each}")
+    else:
+        say("a reward model answers no probes: the guard watches its updates and windows, and no indicator")
+
+
+def _say_of_data(progress: Progress, source: Source) -> None:
+    """What a source says of its data, or else which rows it left out; both are beyond the port."""
+    notes = cast("Sequence[str]", getattr(source, "notes", ()))
+    dropped = cast("Mapping[str, int]", getattr(source, "dropped", {}))
+    if not notes and any(dropped.values()):
+        notes = ["rows left out: " + ", ".join(f"{count:,} {why}" for why, count in dropped.items() if count)]
+    for note in notes:
+        progress.say(note)
+
+
+def _looking(watch: Watch) -> int:
+    """Tokens that the indicators read in one audit if every answer is as long as it may be."""
+    probing = watch.probing
+    asked = max(len(watch.base.encode(prompt, "").prompt_tokens) for prompt in probing.prompts)
+    costs = [i.cost(probing.probes, probing.answers, asked + probing.max_tokens) for i in watch.indicators]
+    return sum(cost.tokens_in for cost in costs)

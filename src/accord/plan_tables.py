@@ -1,0 +1,172 @@
+"""Tables of a plan: what all of them have in common, and the table that names a part (layer 3).
+
+Here: how a table is read, written and told what is wrong with it, and settings that nobody can change behind
+its hash. Not here: which tables a plan has (``accord.plan``), whether settings fit (``accord.catalog``).
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Mapping, Sequence
+from contextvars import ContextVar
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
+
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic_core import InitErrorDetails, PydanticCustomError
+
+from accord.part import Part
+from accord.problems import plan_error, problem
+from accord.records import JSON
+
+if TYPE_CHECKING:
+    Settings = Mapping[str, JSON]
+else:  # pydantic cannot follow a recursive alias; _frozen checks what it would
+    Settings = Any
+
+__all__ = ["EXACT", "PartTable", "Table"]
+
+EXACT = 2**53  # beyond it an integer has no exact JSON number, so no hash
+
+_nested: ContextVar[bool] = ContextVar("_nested", default=False)
+
+
+class Table(BaseModel):
+    """A table of a plan. Whatever does not fit, in TOML or in code, is a PlanError with the whole path."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _speak(cls, value: object, handler: Callable[[object], Self]) -> Self:
+        if _nested.get():
+            return handler(value)._checked()
+        token = _nested.set(True)
+        try:
+            return handler(value)._checked()
+        except ValidationError as error:
+            raise plan_error(error, cls) from None
+        except PydanticCustomError as error:
+            only = InitErrorDetails(type=error, loc=(), input=value)
+            raise plan_error(ValidationError.from_exception_data(cls.__name__, [only]), cls) from None
+        finally:
+            _nested.reset(token)
+
+    def _checked(self) -> Self:
+        """What the fields say of each other. Not a validator of its own: that would run outside _speak."""
+        return self
+
+    def table(self, full: bool = True) -> dict[str, JSON]:
+        """As plain TOML values; without ``full``, what stands at its default is left out."""
+        out: dict[str, JSON] = {}
+        for name, field in type(self).model_fields.items():
+            value: object = getattr(self, name)
+            if value is None or (not full and value == field.get_default(call_default_factory=True)):
+                continue
+            out[name] = _plain(value, full)
+        return out
+
+
+def _plain(value: object, full: bool) -> JSON:
+    if isinstance(value, Table):
+        return value.table(full)
+    if isinstance(value, tuple):
+        return [_plain(item, full) for item in cast("tuple[object, ...]", value)]
+    return cast(JSON, value)
+
+
+class PartTable(Table):
+    """A part by its name, and that part's own settings, which are checked by the part.
+
+    Given as a table (``{"name": "best_of_n", "n": 8}``), or as the part itself (``BestOfN(n=8)``), which is
+    then named ``module:Class``.
+    """
+
+    words: ClassVar[str] = "a table with a name and that part's own settings"
+
+    name: str
+    settings: Settings = MappingProxyType({})
+
+    @model_validator(mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        if isinstance(value, Part):
+            value = _written(value)
+        if not isinstance(value, Mapping):
+            return value
+        table = dict(cast("Mapping[str, object]", value))
+        own = set(cls.model_fields)
+        given = table.get("settings")
+        if not (set(table) <= own and isinstance(given, Mapping)):
+            table["settings"] = {
+                key: table.pop(key) for key in list(table) if key not in own or key == "settings"
+            }
+        settings = cast("Mapping[str, object]", table["settings"])
+        if taken := sorted(own & set(settings)):
+            raise problem(
+                taken[:1], settings[taken[0]], "a setting of another name", "this key belongs to the table"
+            )
+        return table | {"settings": _frozen(settings, [])}
+
+    def plain(self) -> dict[str, JSON]:
+        """The settings the part is built from, in fresh dicts and lists."""
+        return cast("dict[str, JSON]", _thawed(self.settings))
+
+    def table(self, full: bool = True) -> dict[str, JSON]:
+        """The name, then the settings, as they stand in TOML."""
+        del full
+        return {"name": self.name, **self.plain()}
+
+    def __reduce__(self) -> tuple[object, ...]:
+        # A read-only view cannot be pickled; the table it came from can.
+        return type(self).model_validate, (self.table(),)
+
+    def __deepcopy__(self, memo: object = None) -> Self:
+        return self
+
+
+def _written(part: Part) -> dict[str, object]:
+    kind = type(part)
+    if "<" in kind.__qualname__ or "." in kind.__qualname__:
+        raise problem(
+            [], kind.__qualname__, "a part whose class stands at the top of a module", "move it there"
+        )
+    settings = part.model_dump(mode="json", exclude_defaults=True)
+    return {"name": f"{kind.__module__}:{kind.__qualname__}", "settings": settings}
+
+
+def _frozen(value: object, at: list[str | int]) -> JSON:
+    """The value as JSON that nobody can change, or a problem at the place that TOML or a hash cannot hold."""
+    match value:
+        case bool():
+            return value
+        case int() if abs(value) <= EXACT:
+            return value
+        case float() if not math.isnan(value):
+            return value
+        case str() if value.isascii() or not re.search("[\ud800-\udfff]", value):
+            return value
+        case list() | tuple():
+            items = cast("Sequence[object]", value)
+            return tuple(_frozen(item, [*at, index]) for index, item in enumerate(items))
+        case Mapping():
+            items = cast("Mapping[object, object]", value)
+            if odd := [key for key in items if not isinstance(key, str)]:
+                raise problem(at, odd[0], "text as the key of every setting")
+            return MappingProxyType({str(key): _frozen(item, [*at, str(key)]) for key, item in items.items()})
+        case str():
+            raise problem(at, ascii(value), "text in Unicode", "it holds half of a surrogate pair")
+        case None:
+            raise problem(at, "None", "a value: TOML has no none", "leave the setting out")
+        case _:
+            allowed = "text, numbers within ±2^53, true or false, lists and tables of them"
+            raise problem(at, value, allowed, "write it as text")
+
+
+def _thawed(value: JSON) -> JSON:
+    if isinstance(value, Mapping):
+        return {key: _thawed(item) for key, item in value.items()}
+    if isinstance(value, tuple):
+        return [_thawed(item) for item in value]
+    return value
