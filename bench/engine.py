@@ -88,6 +88,8 @@ def measured(results: Results, case: Case, model: Model, plan: Plan, places: Pla
     here = [side for side in sides(case) if side.environment in ("accord", *places.pythons)]
     if not _parity(results, case, model, places):
         return False
+    if plan.rounds == 0:
+        return True
     tuned = [_tuned(results, case, side, model, plan, places) for side in here]
     ready = [side for side in tuned if side is not None]
     for number in range(plan.rounds):
@@ -323,7 +325,9 @@ def _words() -> argparse.ArgumentParser:
     words.add_argument("--peers", type=Path, default=Path(".peers"), metavar="DIR", help="environments")
     words.add_argument("--trl", type=Path, metavar="DIR", help="TRL's environment [default: PEERS/trl]")
     words.add_argument("--vllm", type=Path, metavar="DIR", help="vLLM's environment [default: PEERS/vllm]")
-    words.add_argument("--rounds", type=int, default=3, metavar="N", help="processes of each side")
+    words.add_argument(
+        "--rounds", type=int, default=3, metavar="N", help="processes of each side; 0: parity alone"
+    )
     words.add_argument("--steps", type=int, default=3, metavar="N", help="timed steps of each process")
     words.add_argument("--probe", type=int, default=2, metavar="N", help="timed steps of each trial")
     words.add_argument("--threads", type=int, default=2, metavar="N")

@@ -250,6 +250,9 @@ class _Draft:
         lr, why = self._entry.lora if self.get("learner.adapter") in (None, "lora") else self._entry.full
         self.choose(Choice("learner.adapter", "lora", "low rank: less memory, and less is forgotten"))
         self.choose(Choice("learner.lr", lr, why))
+        if self._wish.method == "ppo" and self._wish.reward_models:
+            judge = _absolute(self._wish.reward_models[0])
+            self.choose(Choice("learner.critic", judge, "values begin as what the reward model knows"))
 
     def length(self) -> None:
         """How many windows, and what goes by their number."""

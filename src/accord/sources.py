@@ -251,19 +251,27 @@ class _Rollouts:
 
 
 def _window(index: int, groups: Sequence[Group], columns: Columns | None) -> Window:
-    """One row per answer; a row whose columns are missing stays in the window and says so."""
+    """One row per answer; a row whose columns are missing stays in the window and says so.
+
+    ``cut`` is 1 for an answer that was stopped by its length.
+    """
     answers = {r.id: (g, group.prompt, r) for g, group in enumerate(groups) for r in group.responses}
+    cut = {r.id: float(r.finish == "length") for group in groups for r in group.responses}
     rows: list[Row] = []
     if columns is None:
         for g, prompt, response in answers.values():
-            rows.append(Row((Episode.single(response, prompt.allowed),), group=g))
+            episode = Episode.single(response, prompt.allowed)
+            rows.append(Row((episode,), {"cut": cut[response.id]}, group=g))
         return Window(index, tuple(rows))
     for r, members in enumerate(columns.members):
         g, prompt, _ = answers[members[0]]
         rows.append(
             Row(
                 episodes=tuple(Episode.single(answers[m][2], prompt.allowed) for m in members),
-                columns={name: float(values[r]) for name, values in columns.values.items()},
+                columns={
+                    **{name: float(values[r]) for name, values in columns.values.items()},
+                    "cut": max(cut[m] for m in members),
+                },
                 missing=bool(columns.missing[r]),
                 group=g,
                 parents=columns.parents[r],

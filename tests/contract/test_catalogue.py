@@ -155,7 +155,15 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def local(adapter: str = "lora", lr: float = 1e-3) -> Any:
     return build(
-        "engines", {"name": "local", "adapter": adapter, "lr": lr, "decode": "float32", "precision": "float32", "device": "cpu"}
+        "engines",
+        {
+            "name": "local",
+            "adapter": adapter,
+            "lr": lr,
+            "decode": "float32",
+            "precision": "float32",
+            "device": "cpu",
+        },
     )
 
 

@@ -27,7 +27,15 @@ def learner(tiny: Path) -> Learners:
     """A fresh learner of the same start each time."""
 
     def fresh(adapter: str = "lora", **told: Any) -> LocalLearner:
-        settings = {"adapter": adapter, "lr": 5e-3, "decode": "float32", "precision": "float32", "device": "cpu", "rank": 4, **told}
+        settings = {
+            "adapter": adapter,
+            "lr": 5e-3,
+            "decode": "float32",
+            "precision": "float32",
+            "device": "cpu",
+            "rank": 4,
+            **told,
+        }
         made: Any = Local(**settings).learner(str(tiny), Task("run/stage", 0))
         return made
 

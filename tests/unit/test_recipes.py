@@ -155,6 +155,9 @@ def test_rewards_become_one_overseer() -> None:
     Path("judge").mkdir()
     named = overseer(rewards=(), reward_models=("judge",))
     assert (named["name"], named["models"]) == ("reward", [str(Path("judge").resolve())])
+    critic = stage(made("ppo", reward_models=("judge",)))["learner"]["critic"]
+    assert critic == named["models"][0]
+    assert "critic" not in stage(made("ppo"))["learner"]
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,8 @@ Deliberate differences from the paper and from TRL:
 2. an answer without a score leaves baseline and loss; a group with fewer than two scores is dropped, counted;
 3. groups whose r̃ are all equal have A = 0 exactly and are not computed; the denominators keep them;
 4. with one step per window ρ is exactly 1, whatever precision π_old would have been measured in;
-5. the rows of a group stay together when a window is cut into steps.
+5. the rows of a group stay together when a window is cut into steps;
+6. ``mask_cut``: answers that were stopped by their length stay in the baseline and leave loss and counts.
 """
 
 from __future__ import annotations
@@ -46,6 +47,7 @@ class GRPO(Part):
     scale_std: bool = True
     clip: float = Field(default=0.2, gt=0, lt=1)
     clip_high: float | None = Field(default=None, gt=0)
+    mask_cut: bool = False
     epochs: int = Field(default=1, ge=1)
     rows_per_step: int | None = Field(default=None, ge=1)
 
@@ -89,6 +91,8 @@ class GRPO(Part):
         plain_R = self.advantage("score", window, memory)
         stays_R = ~np.isnan(plain_R)
         equal_R = stays_R & alike(plain_R, group_R)
+        if self.mask_cut:
+            stays_R &= ~(column_of(window, "cut") > 0)
         taught_R = stays_R if self.beta and self.kl == "loss" else stays_R & ~equal_R
         length_R = spoken.length_R
         sequences, row_S = spoken.only(taught_R)

@@ -6,7 +6,8 @@ loss = −Σ min(ρA, clip(ρ, 1−ε, 1+ε)·A) / tokens + value_weight · Σ �
 Deliberate differences from the paper and from TRL's last version:
 1. whitening and reward scaling divide by std + 1e-4, so that an optimum, where A has no spread, stays one;
 2. an answer without a score leaves whitening and loss;
-3. every answer counts as finished: V after its last token is 0. An episode does not say that it was cut;
+3. V after the last token is 0 also for an answer that was stopped by its length; ``cut_penalty`` is taken
+   off its score;
 4. denominators are the answer tokens of the whole optimizer step, as everywhere.
 """
 
@@ -41,6 +42,7 @@ class PPO(Part):
     clip: float = Field(default=0.2, gt=0, lt=1)
     clip_value: float = Field(default=0.2, gt=0)
     value_weight: float = Field(default=0.1, gt=0)
+    cut_penalty: float = Field(default=0.0, ge=0)
     whiten: bool = True
     whiten_rewards: bool = False
     epochs: int = Field(default=4, ge=1)
@@ -67,6 +69,8 @@ class PPO(Part):
         if column == "score" and self.beta:
             old_T, ref_T = (spoken.measured_T(window, name) for name in ("old_logp", "ref_logp"))
             reward_T -= self.beta * k1(old_T, ref_T)
+        if column == "score" and self.cut_penalty:
+            value_R = value_R - self.cut_penalty * column_of(window, "cut")
         reward_T[spoken.last_T()] += value_R[length_R > 0]
         stays_T = ~np.isnan(value_R)[row_T]
         if self.whiten_rewards:

@@ -36,7 +36,15 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def learner(folder: Path, adapter: str = "lora", seed: int = 0, **told: Any) -> LocalLearner:
-    settings = {"adapter": adapter, "lr": 1e-2, "decode": "float32", "precision": "float32", "device": "cpu", "rank": 4, **told}
+    settings = {
+        "adapter": adapter,
+        "lr": 1e-2,
+        "decode": "float32",
+        "precision": "float32",
+        "device": "cpu",
+        "rank": 4,
+        **told,
+    }
     made: Any = Local(**settings).learner(str(folder), Task("run/stage", seed))
     return made
 

@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 import torch
 
-from accord.engines.local.decoder import Decoder
-from accord.engines.local.forward import Forward
-from accord.engines.local.picking import Picker
 from accord.engines.local import Local
 from accord.engines.local.decode import Wanted, decode, seed_of
+from accord.engines.local.decoder import Decoder
+from accord.engines.local.forward import Forward
 from accord.engines.local.models import Opened, open_model
+from accord.engines.local.picking import Picker
 from accord.engines.local.sampler import LocalSampler
 from accord.errors import ContractError
 from accord.ports import How
@@ -267,4 +267,7 @@ def test_a_base_is_named_by_its_files(folder: Path, tmp_path: Path) -> None:
     name = Local(decode="float32", precision="float32", device="cpu").sampler(str(folder), Silent()).policy
     assert name.startswith("base:")
     other = save_tiny(tmp_path, 2)
-    assert Local(decode="float32", precision="float32", device="cpu").sampler(str(other), Silent()).policy != name
+    assert (
+        Local(decode="float32", precision="float32", device="cpu").sampler(str(other), Silent()).policy
+        != name
+    )

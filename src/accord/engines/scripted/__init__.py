@@ -26,6 +26,7 @@ from accord.engines.scripted.learner import Pace, ScriptedLearner
 from accord.engines.scripted.losses import Evaluated, evaluate
 from accord.engines.scripted.sampler import ScriptedSampler
 from accord.engines.scripted.table import Start, Table
+from accord.errors import PlanError
 from accord.part import Part
 from accord.ports import Learner, Sampler, Task
 from accord.progress import Progress
@@ -73,6 +74,10 @@ class Scripted(Part):
 
     def learner(self, model: str, task: Task) -> Learner:
         """A learner that starts from ``model``. Nothing in it is drawn, so the seed changes nothing."""
+        if task.needs.scores or task.needs.critic:
+            raise PlanError(
+                "learner", "scripted", "local", "a table of probabilities has no score heads and no critic"
+            )
         return ScriptedLearner(self._open(model), model, Pace(task.run, self.lr, self.tensors), task.progress)
 
     def sampler(self, model: str, progress: Progress) -> Sampler:
