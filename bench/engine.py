@@ -237,10 +237,14 @@ def _prepared(wanted: str, data: Path, places: Places) -> Model:
             save_tiny(folder)
     else:
         from accord.engines.local.models import find_model
+        from accord.errors import AccordError
 
-        found = find_model(wanted)
+        try:
+            found = find_model(wanted)
+        except AccordError as error:
+            raise SystemExit(str(error)) from None
         if isinstance(found, str):
-            raise SystemExit(f"{wanted} is no folder and was not pulled: accord pull, or name a folder")
+            raise SystemExit(f"{wanted} is no folder and no pulled model; save it into a folder first")
         folder, name = found, found.name
     work = places.work / f"{name}-{_digest([folder / 'tokenizer.json'])}.json"
     if not work.exists():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -54,8 +55,17 @@ def run(places: Places, environment: str, script: str, job: Mapping[str, Any]) -
         lines = [
             line for line in said.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()
         ]
-        raise Failed(f"exit {code}: " + (lines[-1].strip()[:300] if lines else "it said nothing"))
+        raise Failed(f"exit {code}: {placeless(lines[-1]) if lines else 'it said nothing'}")
     return json.loads(out.read_text(encoding="utf-8"))
+
+
+def placeless(line: str) -> str:
+    """A line of some program's output without the folders of this machine: it is written into results.
+
+    >>> placeless("  OSError: /srv/a-b/x.py and ./y/z, not 3/4")
+    'OSError: x.py and ./y/z, not 3/4'
+    """
+    return re.sub(r"(?<![\w.])(?:/[\w.@+-]+)+/", "", line.strip())[:300]
 
 
 def surroundings(places: Places, variant: Mapping[str, Any]) -> dict[str, str]:

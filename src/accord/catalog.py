@@ -72,6 +72,7 @@ SOURCES = {
 }
 ENGINES = {
     "local": "accord.engines.local:Local",
+    "ranks": "accord.engines.ranks:Ranks",
     "scripted": "accord.engines.scripted:Scripted",
 }
 STORES = {

@@ -166,7 +166,8 @@ class Evaluator:
             index, idle = index + 1, 0 if fresh else idle + 1
         capped = self.windows is None and len(seen) >= MOST
         more = f", perhaps not all of them: say eval.windows for more than {MOST:,}" if capped else ""
-        self.progress.say(f"an evaluation reads {len(seen):,} rows in {len(found)} windows{more}")
+        windows = f"{len(found)} window{'s' if len(found) > 1 else ''}"
+        self.progress.say(f"an evaluation reads {len(seen):,} rows in {windows}{more}")
         return tuple(found)
 
     def _pass(self, memory: Memory) -> _Pass | str:

@@ -21,6 +21,7 @@ from accord.progress import Progress, Silent
 from accord.records import JSON, Decision
 from accord.stage import Acceptance, Place, check_base, check_stage, finished, run_stage
 from accord.stores.files import make_folder, write_aside
+from accord.stores.foreign import trackers
 
 if TYPE_CHECKING:
     from accord.stores.sql import SqlStore
@@ -42,7 +43,7 @@ class Outcome(NamedTuple):
     headline: str
 
 
-def run(
+def run(  # size: what a run may be given, each with a default
     plan: Plan,
     *,
     runs: Path = Path("runs"),
@@ -50,12 +51,15 @@ def run(
     progress: Progress | None = None,
     store: str | None = None,
     beside: Path | None = None,
+    track: Sequence[str] = (),
 ) -> Outcome:
     """Run a plan from its start. ``store``: a URL, ``"none"``, or None for ``runs/accord.db``.
 
     Files that the plan names are looked up ``beside`` it (the folder of the plan file) and in the current
     folder. PlanError before anything is written when the plan cannot run; Refused when the name is taken.
+    ``track`` names trackers, each followed by a process of its own.
     """
+    trackers.check(track)
     plan = settled(plan, [*([beside] if beside else []), Path.cwd()])
     catalog.check(plan)
     _permitted(plan)
@@ -67,10 +71,11 @@ def run(
     index = f"sqlite:///{(runs / 'accord.db').resolve()}" if store is None else store
     write_aside(folder / "run.json", json.dumps({"store": index, "plan": plan.hash}, indent=1))
     write_aside(folder / "plan.toml", plan.toml())
+    _ = trackers.start(folder, track, progress.say if progress else None)
     return _go(folder, plan, progress or Silent(), None, False)
 
 
-def resume(
+def resume(  # size: what a resume may be given, each with a default
     folder: Path,
     *,
     progress: Progress | None = None,
@@ -78,6 +83,7 @@ def resume(
     by: str = "",
     reason: str = "",
     allow_drift: bool = False,
+    track: Sequence[str] = (),
 ) -> Outcome:
     """Go on with a run that was killed, interrupted or paused; a finished one only gets its report again."""
     if not (folder / "plan.toml").is_file() or not (folder / "run.json").is_file():
@@ -88,6 +94,7 @@ def resume(
     if accept and not (by.strip() and reason.strip()):
         raise Refused("a Pause ends by a person's decision: --accept needs --by NAME and --reason TEXT")
     acceptance = Acceptance(accept, by, reason) if accept else None
+    _ = trackers.start(folder, track, progress.say if progress else None)
     return _go(folder, read_plan(folder / "plan.toml"), progress or Silent(), acceptance, allow_drift)
 
 

@@ -35,6 +35,7 @@ __all__ = [
 ]
 
 Count = Annotated[int, Field(strict=True, gt=0)]
+CountOrNone = Annotated[int | None, Field(strict=True, gt=0)]
 Patience = Annotated[int, Field(strict=True, ge=0)]
 Warmth = Annotated[float, Field(strict=True, gt=0, allow_inf_nan=False)]
 
@@ -95,7 +96,7 @@ class HeldOut(Table):
     """
 
     prompts: str
-    every: Count | None = None
+    every: CountOrNone = None
     n: Count = 4
     temperature: Warmth = 1.0
     max_tokens: Count = 128
@@ -116,7 +117,7 @@ class EvalTable(Table):
     by: Annotated[str, Field(min_length=1)] = "objective"
     better: Literal["lower", "higher"] | None = None
     patience: Patience = 0
-    windows: Count | None = None
+    windows: CountOrNone = None
 
     def _checked(self) -> Self:
         if self.by == "objective" and self.better == "higher":

@@ -35,11 +35,14 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 __all__ = [
+    "Ahead",
     "Ask",
     "Calibrated",
     "Desk",
     "Draw",
+    "Drawing",
     "Feedback",
+    "Foreseeing",
     "History",
     "How",
     "Indicator",
@@ -226,6 +229,44 @@ class Learner(Protocol):
 
     def export(self, to: Path) -> ModelRef:
         """The result, as a directory that transformers loads as it is."""
+        ...
+
+
+class Drawing(NamedTuple):
+    """Answers that a stage will draw: ``times`` over, ``n`` to each of ``prompts`` of about ``asked`` tokens.
+
+    ``by_source``: they are those of its windows, not of the guard or of held-out prompts.
+    """
+
+    times: int
+    prompts: int
+    n: int
+    asked: int
+    max_tokens: int
+    by_source: bool
+
+
+class Ahead(NamedTuple):
+    """What a stage will have its learner do, as far as can be told before it starts.
+
+    ``window`` and ``batch`` are its first, with verdicts made up and drawn answers as long as they may be;
+    ``read``: tokens that will only be read, in all; ``beside``: other models that will answer.
+    """
+
+    window: Window
+    batch: Batch
+    windows: int
+    drawings: tuple[Drawing, ...]
+    read: int
+    beside: tuple[Sampler, ...]
+
+
+@runtime_checkable
+class Foreseeing(Protocol):
+    """Beside Learner: tells before the first update what a stage takes."""
+
+    def foresee(self, ahead: Ahead) -> list[str]:
+        """Lines for a person. Refused where memory does not suffice. Nothing that is learnt changes."""
         ...
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import doctest
+import importlib
 import json
 from pathlib import Path
 
@@ -136,3 +138,9 @@ def test_full_training_is_never_tried_without_float32_masters():
         for side in sides(case):
             if side.tuned and case.adapter == "full":
                 assert all("bfloat16" not in a.values for a in axes(case, side) if a.name == "precision")
+
+
+@pytest.mark.parametrize("name", ["compare.cases", "compare.jobs", "compare.prepare", "table"])
+def test_examples_in_the_bench_hold(name):
+    failed, tried = doctest.testmod(importlib.import_module(name))
+    assert (failed, bool(tried)) == (0, True)

@@ -184,6 +184,58 @@ class Ambitious(ScriptedLearner):
         return super().update(replace(batch, steps=(everything,) * len(batch.steps)), step, loss)
 
 
+class Learning(ScriptedLearner):
+    """Learns from what it is evaluated on."""
+
+    def evaluate(self, batch: Any, step: int, loss: Any) -> Any:
+        found = super().update(batch, step, loss)
+        self._step -= 1
+        return found.terms
+
+
+class Summing(ScriptedLearner):
+    """Its evaluations are totals."""
+
+    def evaluate(self, batch: Any, step: int, loss: Any) -> Any:
+        found = super().evaluate(batch, step, loss)
+        return {name: value * batch.counts[step][name] for name, value in found.items()}
+
+
+class Partial(ScriptedLearner):
+    """Its evaluations leave out what is not trained."""
+
+    def evaluate(self, batch: Any, step: int, loss: Any) -> Any:
+        return {n: v for n, v in super().evaluate(batch, step, loss).items() if batch.weights[n]}
+
+
+class Wholesale(ScriptedLearner):
+    """Evaluates every row of the batch, whatever the step says."""
+
+    def evaluate(self, batch: Any, step: int, loss: Any) -> Any:
+        rows = np.arange(int(batch.row_S.max()) + 1)
+        return super().evaluate(replace(batch, steps=(rows,) * len(batch.steps)), step, loss)
+
+
+class Remembering(ScriptedLearner):
+    """An evaluation makes the next update larger."""
+
+    factor = 1.0
+
+    def evaluate(self, batch: Any, step: int, loss: Any) -> Any:
+        self.factor *= 1.5
+        return super().evaluate(batch, step, loss)
+
+    def _gradient(self, part: Any, pressure_T: Any) -> Any:
+        return {at: self.factor * row for at, row in super()._gradient(part, pressure_T).items()}
+
+
+class Clocked(ScriptedLearner):
+    """Its rate falls with its own count of updates, not with the share of the stage."""
+
+    def _gradient(self, part: Any, pressure_T: Any) -> Any:
+        return {at: row / (1 + self._step) for at, row in super()._gradient(part, pressure_T).items()}
+
+
 class Rounding(ScriptedLearner):
     """Saves in half precision."""
 
@@ -216,6 +268,12 @@ class Sharing(ScriptedLearner):
         (Silence, "version changes also"),
         (Ambitious, "its own rows only"),
         (Rounding, "goes on to the bit"),
+        (Learning, "evaluate changes neither"),
+        (Summing, "terms that update reports"),
+        (Partial, "evaluate gives the loss's terms"),
+        (Wholesale, "rows of its step only"),
+        (Remembering, "evaluated in between or not"),
+        (Clocked, "leaves nothing behind"),
         (Sharing, "later update does not reach"),
     ],
     ids=lambda x: getattr(x, "__name__", ""),

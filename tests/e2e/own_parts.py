@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Mapping
 from typing import Any, Literal
 
 from pydantic import PrivateAttr
 
 from accord.methods.best_of_n import BestOfN
+from accord.methods.sft import SFT
 from accord.part import Part
 from accord.ports import Draw, Look, Sampler
 from accord.records import Cost, Reading
@@ -40,6 +42,21 @@ class Thermometer(Part):
         return Reading(
             run=look.run, name=self.name, step=look.step, instrument="mercury", value=1, low=1, high=1, n=1
         )
+
+
+class Mortal(SFT):
+    """SFT that kills its process where TINY_RUNS_DIES says: ``update 3`` is in the loss of its fourth update,
+    ``evaluation 0`` in that of the first row it is evaluated on."""
+
+    _calls: dict[str, int] = PrivateAttr(default_factory=lambda: {"update": 0, "evaluation": 0})
+
+    def loss(self, out: Any, batch: Any) -> Mapping[str, Any]:
+        totals = super().loss(out, batch)
+        kind = "update" if totals["nll"].requires_grad else "evaluation"
+        if os.environ.get("TINY_RUNS_DIES") == f"{kind} {self._calls[kind]}":
+            os.kill(os.getpid(), signal.SIGKILL)
+        self._calls[kind] += 1
+        return totals
 
 
 class SometimesNan(BestOfN):

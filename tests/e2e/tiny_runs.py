@@ -90,14 +90,16 @@ def write_files(folder: Path) -> Path:
     shutil.copy(Path(__file__).with_name("own_parts.py"), folder / "strangers.py")
     asked = [{"prompt": text} for text in _PROMPTS]
     said = [{"prompt": text, "completion": f"{text[:4].lower()} ok"} for text in _PROMPTS]
-    for name, rows in (("ask", asked[:8]), ("held_out", asked[8:]), ("say", said)):
+    other = [{"prompt": f"{text} Please.", "completion": f"{text[:3].lower()} so"} for text in _PROMPTS[:5]]
+    for name, rows in (("ask", asked[:8]), ("held_out", asked[8:]), ("say", said), ("other", other)):
         text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
         (folder / f"{name}.jsonl").write_text(text, encoding="utf-8")
     return folder
 
 
 def tiny_plan(only: bool = False, **changed: Any) -> dict[str, Any]:
-    """Two stages: best of n under LoRA with held-out prompts, then all weights on completions from a file.
+    """Two stages: best of n under LoRA with held-out prompts, then all weights on completions from a file,
+    evaluated on others.
 
     ``changed`` replaces tables of the first stage; ``only`` leaves the second one away.
     """
@@ -121,12 +123,14 @@ def tiny_plan(only: bool = False, **changed: Any) -> dict[str, Any]:
             "name": "local",
             "adapter": "full",
             "lr": 0.003,
+            "schedule": "cosine",
             "warmup": 3,
             "weight_decay": 0.1,
             "decode": "float32",
             "precision": "float32",
         },
         "guard": {"probes": 3, "answers": 3, "max_tokens": 8, "every": 2},
+        "eval": {"source": {"name": "offline", "data": "other.jsonl"}, "every": 3, "keep": "best"},
         "checkpoint": {"every": 3, "keep": 1},
     }
     stages = [first | changed] if only else [first | changed, second]

@@ -12,9 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from accord.checkpoints import Progressing, keep_latest, latest, load_state, save_state
+from accord.checkpoints import Progressing, at_step, keep_latest, latest, load_state, save_state
 from accord.engines.scripted import Scripted
 from accord.errors import AccordError, Unreadable
+from accord.evaluation import Standing
 from accord.ports import Learner, Task
 from accord.records import ModelRef, Sequence
 from accord.records.rows import Batch
@@ -71,10 +72,19 @@ def back(folder: Path, state: Progressing) -> Progressing:
 def test_everything_comes_back(tmp_path: Path) -> None:
     guard = {"audits": 2, "events": [], "readings": [], "decisions": []}
     state = Progressing(7, 3, 1, a_batch(), {"multiplier": 0.1, "deep": {"list": [1, None, "x"]}}, guard)
+    first = {"nll": [[0.1, 1e-300], [3.0, 1.0]]}
+    state.standing, state.over = Standing(6, 3, 4, 0.1 + 0.2, 1, "why", "id", first), True
     found = back(tmp_path, state)
+    assert (found.standing, found.over) == (state.standing, True)
     assert (found.step, found.window, found.place) == (7, 3, 1)
     assert (found.memory, found.guard) == (state.memory, guard)
     same(state.batch, found.batch)
+
+
+def test_before_the_first_evaluation_there_is_no_best(tmp_path: Path) -> None:
+    standing = back(tmp_path, Progressing()).standing
+    assert (standing.step, standing.best) == (-1, -1)
+    assert math.isnan(standing.value)
 
 
 def test_between_windows_there_is_no_batch(tmp_path: Path) -> None:
@@ -144,6 +154,22 @@ def test_only_the_newest_are_kept_with_no_leftovers(tmp_path: Path) -> None:
     (tmp_path / ".work-00000009.000").mkdir()
     keep_latest(tmp_path, 2)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["00000002.000", "00000003.000"]
+
+
+def test_the_best_is_spared_and_found_whole(tmp_path: Path) -> None:
+    """Kills: the best pruned, all checkpoints of its step kept, and one that is damaged taken."""
+    for step in (0, 1, 1, 2, 3):
+        save_state(tmp_path, Progressing(step=step), a_learner())
+    keep_latest(tmp_path, 1, best=1)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["00000001.001", "00000003.000"]
+    assert at_step(tmp_path, 1).name == "00000001.001"
+    with pytest.raises(Unreadable, match="the checkpoint of step 2"):
+        at_step(tmp_path, 2)
+    (tmp_path / "00000001.001" / "state.json").write_text("{}")
+    with pytest.raises(Unreadable, match="the bytes this checkpoint was saved with"):
+        at_step(tmp_path, 1)
+    keep_latest(tmp_path, 1, best=3)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["00000003.000"]
 
 
 @pytest.mark.parametrize("damage", ["truncate", "flip", "remove"])

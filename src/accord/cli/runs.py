@@ -60,6 +60,10 @@ EXAMPLES = {
 Runs = Annotated[Path, typer.Option("--runs", metavar="DIR", help="Where runs are kept.")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout; progress stays on stderr.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="No progress, only the result.")]
+Track = Annotated[
+    list[str] | None,
+    typer.Option("--track", metavar="NAME", help="tensorboard, wandb, mlflow or trackio; may be repeated."),
+]
 RUNS = Path("runs")
 
 
@@ -88,6 +92,7 @@ def run(  # size: a parameter is an option here
         str | None,
         typer.Option("--store", metavar="URL", help="Index of runs [default: accord.db in --runs]; or none."),
     ] = None,
+    track: Track = None,
     json: Json = False,
     quiet: Quiet = False,
 ) -> int:
@@ -122,7 +127,9 @@ def run(  # size: a parameter is an option here
     with screen.working() as progress:
         for line in lines:
             progress.say(line)
-        outcome = run_plan(tree, runs=runs, name=name, progress=progress, store=store, beside=beside)
+        outcome = run_plan(
+            tree, runs=runs, name=name, progress=progress, store=store, beside=beside, track=track or ()
+        )
     return _told(outcome, screen, repeat=bool(lines))
 
 
@@ -157,6 +164,7 @@ def resume(  # size: a parameter is an option here
         bool, typer.Option("--allow-drift", help="Go on though machine or versions differ from before.")
     ] = False,
     runs: Runs = RUNS,
+    track: Track = None,
     json: Json = False,
     quiet: Quiet = False,
 ) -> int:
@@ -179,6 +187,7 @@ def resume(  # size: a parameter is an option here
             by=given["--by"],
             reason=given["--reason"],
             allow_drift=allow_drift,
+            track=track or (),
         )
     return _told(outcome, screen)
 

@@ -2,6 +2,7 @@
 
 - ``scripted``: the public fake; answers and updates are written down beforehand, so tests run without torch.
 - ``local``: torch and transformers in this process.
+- ``ranks``: the same in several processes, each with its share of the rows.
 - ``pull``: how a known model gets into the user's cache; runs without torch up to the conversion.
 
 Not here: algorithms (``accord.methods``), what decides which rows are trained on (``accord.sources``), and

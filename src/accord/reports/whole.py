@@ -222,10 +222,8 @@ def _warnings(logs: Sequence[StageLog], stages: Sequence[StageReport]) -> list[s
             seen = counted(stage.result.seen, "held-out prompt")
             out.append(f"{stage.name}: {seen} were also trained on, so the held-out figure is not one.")
         if seen := trained_prompts(log):
-            prompts = counted(seen, "prompt")
-            out.append(
-                f"{stage.name}: {prompts} of the evaluation were also trained on: it is not of unseen data."
-            )
+            prompts = f"{counted(seen, 'prompt')} of the evaluation {'was' if seen == 1 else 'were'}"
+            out.append(f"{stage.name}: {prompts} also trained on: it is not of unseen data.")
         missing = sum(point.y for curve in stage.curves if curve.key == "missing" for point in curve.points)
         if missing and math.isfinite(missing):
             out.append(

@@ -39,6 +39,8 @@ def check_learner(
         bench = _Bench(worker, tuple(prompts), *_answers(fresh(), prompts, worker))
         _check_measure(fresh(), bench)
         _check_update(fresh(), bench)
+        _check_evaluate(fresh, bench)
+        _check_done(fresh, bench)
         _check_order(fresh, bench)
         _check_refusals(fresh(), bench)
         _check_views(fresh(), bench)
@@ -134,6 +136,65 @@ def _check_update(learner: Learner, bench: _Bench) -> None:
     promised(learner, "Batch.weights multiply the terms", abs(tripled - 3) <= 1e-3, tripled)
 
 
+def _with_figure(out: Out, batch: Batch) -> Mapping[str, Tensor]:
+    return {**_nll(out, batch), "figure": 2 * out.logp_T.sum()}
+
+
+def _check_evaluate(fresh: Callable[[], Learner], bench: _Bench) -> None:
+    """It says what an update would, figures of weight 0 included, and nothing is different after it."""
+    learner, undisturbed = fresh(), fresh()
+    names = {"nll", "figure"}
+    counts = tuple(dict.fromkeys(names, count["nll"]) for count in bench.batch.counts)
+    batch = replace(bench.batch, counts=counts, weights={"nll": 1.0, "figure": 0.0})
+    view, version = learner.sampler(), learner.version
+    before = bench.scores(view)
+    said = learner.evaluate(batch, 0, _with_figure)
+    same = learner.version == version and bool(np.array_equal(bench.scores(view), before))
+    promised(learner, "evaluate changes neither weights nor version; views stay valid", same, learner.version)
+    outcome = learner.update(batch, 0, _with_figure)
+    promised(learner, "evaluate gives the loss's terms", set(said) == names, sorted(said))
+    gap = max(abs(said[name] - value) for name, value in outcome.terms.items())
+    near = gap <= 1e-5 * max(1.0, abs(outcome.terms["figure"]))
+    promised(learner, "evaluate gives the terms that update reports", near, f"{dict(said)}, {outcome.terms}")
+    alone = undisturbed.update(bench.batch, 0, _nll)
+    near = abs(outcome.objective - alone.objective) <= 1e-6 * max(1.0, abs(alone.objective))
+    promised(learner, "a term of weight 0 is no part of the objective", near, outcome.objective)
+    learner.evaluate(batch, 0, _with_figure)
+    for one in (learner, undisturbed):
+        one.update(bench.batch, 0, _nll)
+    same = bool(np.array_equal(bench.scores(learner.sampler()), bench.scores(undisturbed.sampler())))
+    promised(learner, "updates come out the same to the bit, evaluated in between or not", same)
+    first = bench.batch.steps[0][:1]
+    counts = ({"nll": float(bench.batch.take(first).lengths_S().sum())},)
+    one = replace(bench.batch, steps=(first,), counts=counts)
+    expected = learner.update(one, 0, _nll)
+    learner = fresh()
+    for _ in range(2):
+        learner.update(bench.batch, 0, _nll)
+    gap = abs(learner.evaluate(one, 0, _nll)["nll"] - expected.terms["nll"])
+    promised(learner, "evaluate takes the rows of its step only", gap <= 1e-5 * abs(expected.objective), gap)
+
+
+def _check_done(fresh: Callable[[], Learner], bench: _Bench) -> None:
+    """How much of the stage is done is told with each update; a learner keeps no clock of its own."""
+
+    def nan(out: Out, batch: Batch) -> Mapping[str, Tensor]:
+        return {"nll": _nll(out, batch)["nll"] * float("nan")}
+
+    one, two, refused = fresh(), fresh(), fresh()
+    refused.update(bench.batch, 0, nan, 0.25)
+    for learner in (one, two, refused):
+        learner.update(bench.batch, 0, _nll, 0.5)
+    scores = [bench.scores(learner.sampler()) for learner in (one, two, refused)]
+    promised(one, "equal updates at equal shares of the stage are equal to the bit", _equal(scores[:2]))
+    promise = "a refused update leaves nothing behind: the next one moves as it would have"
+    promised(refused, promise, _equal(scores[1:]), "other weights")
+
+
+def _equal(arrays: Sequence[Floats]) -> bool:
+    return bool(np.array_equal(arrays[0], arrays[1]))
+
+
 def _check_order(fresh: Callable[[], Learner], bench: _Bench) -> None:
     """The order of rows within a step, and a column the loss does not read, change nothing but rounding."""
     one, two = fresh(), fresh()
@@ -206,14 +267,14 @@ def _check_saved(fresh: Callable[[], Learner], bench: _Bench, folder: Path) -> N
     learner.sampler()
     ref = learner.save(folder / "saved")
     promised(learner, "save names the version", ref.name == learner.version, ref.name)
-    for _ in range(2):
-        learner.update(bench.batch, 0, _nll)
+    for done in (0.25, 0.5):
+        learner.update(bench.batch, 0, _nll, done)
     wanted = bench.scores(learner.sampler())
     for again in (fresh(), learner):
         again.restore(ref)
         promised(again, "restore brings the version back", again.version == ref.name, again.version)
-        for _ in range(2):
-            again.update(bench.batch, 0, _nll)
+        for done in (0.25, 0.5):
+            again.update(bench.batch, 0, _nll, done)
         same = bool(np.array_equal(bench.scores(again.sampler()), wanted))
         promised(again, "a restored learner goes on to the bit", same)
     out = learner.export(folder / "exported")

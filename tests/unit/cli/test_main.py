@@ -13,7 +13,19 @@ import pytest
 from accord.cli import main
 from accord.records import Decision
 
-COMMANDS = ["demo", "run", "resume", "report", "audit", "pull", "doctor", "import run"]
+COMMANDS = [
+    "demo",
+    "run",
+    "resume",
+    "report",
+    "audit",
+    "pull",
+    "doctor",
+    "import run",
+    "import config",
+    "chat",
+    "track",
+]
 PAUSE = Decision(run="x-1", step=3, action="pause", rule="fell", reason="diversity fell", parents=("e",))
 
 
@@ -96,7 +108,7 @@ def test_run_reads_sets_and_calls(fake: Any, capsys: pytest.CaptureFixture[str])
     ((plan,), named) = calls[0]
     assert (plan.stage[0].windows, plan.seed) == (2, 9)
     del named["progress"]
-    assert named == {"runs": Path("runs"), "name": "first", "store": "none", "beside": Path()}
+    assert named == {"runs": Path("runs"), "name": "first", "store": "none", "beside": Path(), "track": ()}
     said = capsys.readouterr()
     assert said.out.splitlines() == ["25 % became 61 % [52, 70]", "report: runs/x-1/report.html"]
     assert said.err == ""
@@ -146,7 +158,7 @@ def test_resume_finds_the_run_and_passes_the_acceptance(run: str, fake: Any) -> 
     ((folder,), named) = calls[0]
     del named["progress"]
     assert folder == Path("runs/x-1")
-    assert named == {"accept": "d1", "by": "Ada", "reason": "seen", "allow_drift": True}
+    assert named == {"accept": "d1", "by": "Ada", "reason": "seen", "allow_drift": True, "track": ()}
     assert main(["resume", run]) == 0
     assert calls[1][1]["accept"] is None
 

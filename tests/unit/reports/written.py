@@ -333,7 +333,7 @@ class Script:
             )
         )
 
-    def finish(self) -> None:
+    def finish(self, kept: int | None = None) -> None:
         """The model and the Entry of a finished stage."""
         model = ModelRef(name=f"{self.run}@{self.step}", digest="d" * 64, base="tiny-base")
         entry = Entry(
@@ -342,6 +342,7 @@ class Script:
             step=self.step,
             purpose="explore",
             model=model.id,
+            kept=kept,
             seconds=60.0,
             parents=(model.id,),
         )

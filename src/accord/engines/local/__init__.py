@@ -23,6 +23,7 @@ from accord.progress import Progress
 if TYPE_CHECKING:
     import torch
 
+    from accord.engines.local.learner import Dtypes
     from accord.engines.local.models import Opened
 
 __all__ = ["Local", "calm_threads", "native_dtype"]
@@ -95,15 +96,21 @@ class Local(Part):
     def learner(self, model: str, task: Task) -> Learner:
         """A learner that starts from ``model``; with score heads it becomes a reward model."""
         calm_threads()
-        from accord.engines.local.learner import Dtypes, LocalLearner
+        from accord.engines.local.learner import LocalLearner
+
+        return LocalLearner(self, *self.start(model, task))
+
+    def start(self, model: str, task: Task) -> tuple[Opened, Task, Dtypes]:
+        """What a LocalLearner is made of beside these settings."""
+        from accord.engines.local.learner import Dtypes
 
         opened = self._open(model, task.needs.scores)
         device = opened.model.device
         dtypes = Dtypes(native_dtype(self.precision, device), native_dtype(self.decode, device))
-        return LocalLearner(self, opened, task, dtypes)
+        return opened, task, dtypes
 
     def sampler(self, model: str, progress: Progress) -> Sampler:
-        """A model that is only read: a base, a judge, a reward model. Its policy name is its files' digest."""
+        """A model that is only read: base, judge, reward model. Its policy name is its files' digest."""
         calm_threads()
         import torch
 

@@ -17,11 +17,19 @@ __all__ = ["adapter", "add_lora", "merged"]
 def add_lora(model: PreTrainedModel, rank: int, alpha: int, seed: int) -> None:
     """Adapters on every linear layer of the body, from a seeded start; everything else stands still."""
     from peft import LoraConfig, inject_adapter_in_model
+    from transformers.pytorch_utils import Conv1D
 
     body = {id(module) for module in model.base_model.modules()}
     modules = cast("Iterable[tuple[str, object]]", model.named_modules())
-    linear = [name for name, m in modules if isinstance(m, torch.nn.Linear) and id(m) in body]
-    lora = LoraConfig(r=rank, lora_alpha=alpha, lora_dropout=0.0, target_modules=linear)
+    # GPT-2 and its kin have transformers' Conv1D: a linear layer whose weights lie transposed.
+    found = {name: m for name, m in modules if isinstance(m, (torch.nn.Linear, Conv1D)) and id(m) in body}
+    lora = LoraConfig(
+        r=rank,
+        lora_alpha=alpha,
+        lora_dropout=0.0,
+        target_modules=list(found),
+        fan_in_fan_out=any(isinstance(m, Conv1D) for m in found.values()),
+    )
     with cast(Any, torch.random).fork_rng(devices=[]):
         torch.manual_seed(seed)  # pyright: ignore[reportUnknownMemberType]
         inject_adapter_in_model(lora, model)  # pyright: ignore[reportArgumentType]

@@ -46,7 +46,7 @@ class DecodeCopy:
 
 
 class Decoder:
-    """Answers of one model. ``plain`` is the merged copy for a model outside the family, made before adapters."""
+    """Answers of one model. ``plain``: merged copy of one outside the family, made before its adapters."""
 
     def __init__(self, forward: Forward, dtype: torch.dtype, plain: DecodeCopy | None) -> None:
         self._forward, self._dtype, self._plain = forward, dtype, plain

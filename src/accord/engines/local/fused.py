@@ -34,14 +34,15 @@ class Fused:
         self.adapters = len(self._pairs)
         self.trained: list[nn.Parameter] = [p for down, up, _ in self._pairs for p in (down, up)]
         if self.full:
-            self.trained = [base.weight for base in self._bases] + self._biases()
+            self.trained = [*(cast(nn.Parameter, base.weight) for base in self._bases), *self._biases()]
         self._outs = [base.weight.shape[0] for base in self._bases]
         self._ranks = [down.shape[0] for down, _, _ in self._pairs]
         self.bias: Tensor | None = None
-        self.down = self.up = torch.empty(0)
+        self.down: Tensor = torch.empty(0)
+        self.up: Tensor = torch.empty(0)
         if self._viewed and len(self._bases) > 1:
             self.weight = torch.cat([base.weight.detach() for base in self._bases])
-            for base, part in zip(self._bases, self.weight.split(self._outs), strict=True):
+            for base, part in zip(self._bases, _cut(self.weight, self._outs), strict=True):
                 base.weight.data = part
         else:
             self.weight = self._bases[0].weight.detach() if self._viewed else self._cast()
@@ -57,7 +58,7 @@ class Fused:
             if self._pairs:
                 self.down = torch.cat([down.detach() for down, _, _ in self._pairs]).to(self._dtype)
                 ups = [scale * up.detach() for _, up, scale in self._pairs]
-                self.up = torch.block_diag(*ups).to(self._dtype)
+                self.up = cast(Tensor, cast(Any, torch).block_diag(*ups)).to(self._dtype)
 
     def merged(self, dtype: torch.dtype) -> Tensor:
         """The masters with their adapters added in, then cast."""
@@ -82,12 +83,16 @@ class Fused:
     def weight_grads(self, x_TI: Tensor, g_TO: Tensor) -> Iterator[Tensor]:
         """Gradients of the weights, then of the biases, in the dtype of the masters."""
         whole = (g_TO.t() @ x_TI).to(self._bases[0].weight.dtype)
-        yield from whole.split(self._outs)
+        yield from _cut(whole, self._outs)
         if self._biases():
-            yield from g_TO.sum(0, dtype=self._bases[0].weight.dtype).split(self._outs)
+            yield from _cut(g_TO.sum(0, dtype=self._bases[0].weight.dtype), self._outs)
 
     def _biases(self) -> list[nn.Parameter]:
-        return [cast(nn.Parameter, base.bias) for base in self._bases if cast(object, base.bias) is not None]
+        return [base.bias for base in self._bases if cast(object, base.bias) is not None]
 
     def _cast(self) -> Tensor:
         return torch.cat([base.weight.detach() for base in self._bases]).to(self._dtype)
+
+
+def _cut(whole: Tensor, outs: list[int]) -> tuple[Tensor, ...]:
+    return cast("tuple[Tensor, ...]", cast(Any, whole).split(outs))

@@ -18,7 +18,7 @@ from accord.maths.tensor.likelihood import chosen_logp, masked_logits
 
 __all__ = ["Choices", "Head", "WholeLogits"]
 
-_ROWS = 256
+_ROWS = 128
 _KEPT = 2**28  # probabilities kept for the gradient of the head's own weights; beyond it they are made again
 
 
@@ -116,13 +116,16 @@ class _Chosen(Function):
         for start, (logits, part) in zip(
             range(0, len(state_AD), _ROWS), head.logits(state_AD, choices), strict=True
         ):
-            whole = torch.logsumexp(logits, 1, keepdim=True)
-            logp.append((logits.gather(1, part.chosen_A[:, None]) - whole)[:, 0])
-            p = logits.sub_(whole).exp_().to(state_AD.dtype)
-            pulled = head.weight[part.chosen_A] - p @ head.weight
+            said = logits.gather(1, part.chosen_A[:, None])
+            top = logits.amax(1, keepdim=True)
+            mass = logits.sub_(top).exp_()
+            whole = mass.sum(1, keepdim=True)
+            logp.append((said - top - whole.log())[:, 0])
+            p = mass.to(state_AD.dtype)
+            pulled = head.weight[part.chosen_A] - (p @ head.weight) / whole
             slope[start : start + len(p)] = pulled / part.temperature_A[:, None]
             if keep:
-                kept.append(p)
+                kept.append(p.div_(whole))
         ctx.head, ctx.choices, ctx.keep = head, choices, keep
         ctx.save_for_backward(state_AD, slope, *kept)
         return torch.cat(logp) if logp else state_AD.new_zeros(0, dtype=torch.float32)

@@ -21,7 +21,7 @@ _JOB = 96  # rows of a job at most: larger ones overflow the caches
 
 
 class Block(NamedTuple):
-    """Sequences with one prefix. ``starts[i]``: where the rest of ``members[i]`` lies in the packed tokens."""
+    """Sequences with one prefix. ``starts[i]``: where the rest of ``members[i]`` lies among the tokens."""
 
     start: int
     prefix: int
@@ -138,7 +138,7 @@ def _blocks(sequences: Sequence[Masked], clusters: Iterable[list[int]]) -> Itera
 def _answers(
     sequences: Sequence[Masked], home: dict[int, tuple[Block, int]]
 ) -> tuple[list[int], list[int], list[int], list[int]]:
-    """For each answer token where its predictor lies, the token, its sequence; and each sequence's last place.
+    """For each answer token its predictor's place, the token, its sequence; and each sequence's last place.
 
     The logits that chose token p stand at p − 1, which may be the last token of the shared prefix.
     """

@@ -71,7 +71,7 @@ class LocalLearner:
         self._decoder = Decoder(self._forward, dtypes.decode, plain)
         self._reference: Forward | None = None
         self._seen = SeenScores()
-        self._cache = ReferenceCache.of(opened, str(dtypes.train)) if task.by == "data" else None
+        self._cache = ReferenceCache.of(opened, dtypes.train) if task.by == "data" else None
         groups = [{"params": list(self._policy.values()), "lr": config.lr, "of": "policy"}]
         if self._critic:
             groups.append(
@@ -273,8 +273,10 @@ class _Totals:
         return totals
 
     def read(self) -> dict[str, float]:
-        sums = torch.stack(self._sums).sum(0).tolist() if self._sums else [0.0] * len(self._names)
-        return dict(zip(self._names, cast("list[float]", sums), strict=True))
+        if not self._sums:
+            return dict.fromkeys(self._names, 0.0)
+        sums = cast("list[float]", cast(Any, torch.stack(self._sums).sum(0)).tolist())
+        return dict(zip(self._names, sums, strict=True))
 
 
 def _logp(forward: Forward, adapted: bool) -> Callable[[list[Masked]], Tensor]:

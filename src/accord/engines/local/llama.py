@@ -1,7 +1,8 @@
 """The Llama family at full speed: hidden states of packed tokens, the shared prefix computed once.
 
-Covers what transformers calls Llama, Mistral without a window and Qwen2 without one: rotary positions, grouped
-keys, RMS norms before each half of a layer, a SiLU gate. ``refusal`` says why another model goes the plain way.
+Covers what transformers calls Llama, Mistral without a window and Qwen2 without one: rotary positions,
+grouped keys, RMS norms before each half of a layer, a SiLU gate. ``refusal`` says why another model goes the
+plain way.
 """
 
 from __future__ import annotations
@@ -46,7 +47,8 @@ def refusal(model: PreTrainedModel) -> str:
         return f"its gate is {config.hidden_act}, not silu"
     if getattr(config, "sliding_window", None) and getattr(config, "use_sliding_window", True):
         return "it attends within a sliding window"
-    turn = (getattr(config, "rope_parameters", None) or {}).get("rope_type", "default")
+    turned = cast("dict[str, object]", getattr(config, "rope_parameters", None) or {})
+    turn = turned.get("rope_type", "default")
     if turn not in _TURNS:
         return f"its positions are {turn}"
     return ""
@@ -84,9 +86,9 @@ class PackedLlama:
                 linear.refresh(whole)
 
     def hidden(self, layout: Layout, adapted: bool = True) -> Tensor:
-        """[T, D] before the last norm. Without ``adapted`` the model is the one it was before its adapters."""
+        """[T, D] before the last norm. Without ``adapted`` the model is what it was before its adapters."""
         x = self.embedded(layout.tokens_T)
-        turn = self.turn(layout.position_T, x)
+        turn = self.turn(layout.position_T, x, self.dtype)
         for layer in self.layers:
             h = normed(x, layer.before_attention, self.eps, self.dtype)
             read = attend(product(h, layer.qkv, adapted), turn, self.shape, layout.jobs)
@@ -103,15 +105,19 @@ class PackedLlama:
         """What the first layer reads."""
         return cast(Tensor, self._embed(tokens_T))
 
-    def scaled(self, x_TD: Tensor, weight_D: Tensor, dtype: torch.dtype) -> Tensor:
-        """One norm, without gradient."""
-        return torch.nn.functional.rms_norm(x_TD, weight_D.shape, weight_D, self.eps).to(dtype)
+    @property
+    def last_weight(self) -> Tensor:
+        """The weights of the norm before the head."""
+        return cast(Tensor, self._norm.weight)
 
-    def last_scaled(self, x_TD: Tensor, dtype: torch.dtype) -> Tensor:
-        """The norm before the head, without gradient."""
-        return self.scaled(x_TD, self._norm.weight, dtype)
+    @property
+    def trained(self) -> bool:
+        """Whether more than adapters moves."""
+        return self.last_weight.requires_grad
 
-    def turn(self, position_T: Tensor, like: Tensor) -> tuple[Tensor, Tensor]:
-        """cos and sin of each position, [T, 1, D]."""
-        cos, sin = self._turn(like[None], position_T[None])
-        return cast(Tensor, cos)[0][:, None], cast(Tensor, sin)[0][:, None]
+    def turn(self, position_T: Tensor, like: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+        """cos of each position, and sin with minus on the first half; [T, 1, D]."""
+        cos, sin = cast("tuple[Tensor, Tensor]", self._turn(like[None], position_T[None]))
+        half = sin.shape[2] // 2
+        signed = torch.cat([-sin[..., :half], sin[..., half:]], 2)
+        return cos[0][:, None].to(dtype), signed[0][:, None].to(dtype)

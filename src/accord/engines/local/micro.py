@@ -39,16 +39,23 @@ def _shared(rows: Sequence[tuple[int, Sequence[Masked]]], budget: int) -> list[l
     clusters = [[rows[i] for i in c] for c in clustered([parts[0] for _, parts in rows], True)]
     pieces: list[tuple[int, list[int]]] = []
     for cluster in clusters:
-        prefix = shared_length(cluster[0][1][0])
-        size, piece = prefix, list[int]()
+        first = cluster[0][1][0]
+        prefix = first.tokens[: shared_length(first)]
+        size, piece = len(prefix), list[int]()
         for row, parts in cluster:
-            more = sum(len(s.tokens) - min(prefix, shared_length(s)) for s in parts)
+            more = sum(_added(s, prefix) for s in parts)
             if piece and size + more > budget:
                 pieces.append((size, piece))
-                size, piece = prefix, []
+                size, piece = len(prefix), []
             size, piece = size + more, [*piece, row]
         pieces.append((size, piece))
     return _filled(sorted(pieces, key=lambda p: (-p[0], p[1])), budget)
+
+
+def _added(sequence: Masked, prefix: tuple[int, ...]) -> int:
+    """Tokens that a sequence adds to a pass that holds ``prefix`` already."""
+    shares = sequence.tokens[: shared_length(sequence)] == prefix
+    return len(sequence.tokens) - (len(prefix) if shares else 0)
 
 
 def _filled(pieces: Sequence[tuple[int, list[int]]], budget: int) -> list[list[int]]:

@@ -106,14 +106,14 @@ def gated(gate_up_TF: Tensor) -> Tensor:
     return cast(Tensor, cast(Any, _Gated).apply(gate_up_TF))
 
 
-def turned(x_THD: Tensor, cos_T1D: Tensor, sin_T1D: Tensor) -> Tensor:
-    """Rotary positions: x·cos + rotate_half(x)·sin. With −sin it is its own inverse and transpose."""
+def turned(x_THD: Tensor, turn: tuple[Tensor, Tensor], back: bool = False) -> Tensor:
+    """Rotary positions: x·cos + rotate_half(x)·sin, where ``turn`` holds sin with the sign of the halves.
+
+    ``back`` is the inverse, which is also the transpose.
+    """
     half = x_THD.shape[2] // 2
-    first, second = x_THD[..., :half], x_THD[..., half:]
-    out = x_THD * cos_T1D
-    out[..., :half].addcmul_(second, sin_T1D[..., :half], value=-1)
-    out[..., half:].addcmul_(first, sin_T1D[..., half:])
-    return out.to(x_THD.dtype)
+    crossed = torch.cat([x_THD[..., half:], x_THD[..., :half]], 2)
+    return torch.addcmul(x_THD * turn[0], crossed, turn[1], value=-1 if back else 1)
 
 
 class _Attend(Function):
@@ -128,7 +128,7 @@ class _Attend(Function):
         jobs: tuple[Job, ...],
     ) -> Tensor:
         heads, shared, size = shape
-        wide = turned(qkv_TD[:, : (heads + shared) * size].unflatten(1, (heads + shared, size)), *turn)
+        wide = turned(qkv_TD[:, : (heads + shared) * size].unflatten(1, (heads + shared, size)), turn)
         q_THD, k_TSD = wide[:, :heads], wide[:, heads:]
         v_TSD = qkv_TD[:, (heads + shared) * size :].unflatten(1, (shared, size))
         kept: list[Tensor] = []
@@ -159,11 +159,10 @@ class _Attend(Function):
             _put(q_grad, s_grad @ k, job, heads)
             _add(k_grad, s_grad.transpose(2, 3) @ q, job)
             _add(v_grad, p.transpose(2, 3) @ g, job)
-        cos, sin = ctx.turn
         whole = torch.empty_like(qkv_TD)
         wide = whole[:, : (heads + shared) * size].unflatten(1, (heads + shared, size))
-        wide[:, :heads] = turned(q_grad, cos, -sin)
-        wide[:, heads:] = turned(k_grad, cos, -sin)
+        wide[:, :heads] = turned(q_grad, ctx.turn, back=True)
+        wide[:, heads:] = turned(k_grad.to(q_grad.dtype), ctx.turn, back=True)
         whole[:, (heads + shared) * size :] = v_grad.flatten(1)
         return whole, None, None, None
 
@@ -176,13 +175,21 @@ def attend(
 
 
 def attended(
-    q_THD: Tensor, k_TSD: Tensor, v_TSD: Tensor, jobs: tuple[Job, ...], kept: list[Tensor] | None = None
+    q_THD: Tensor,
+    k_TSD: Tensor,
+    v_TSD: Tensor,
+    jobs: tuple[Job, ...],
+    kept: list[Tensor] | None = None,
+    scale: float = 0.0,
 ) -> Tensor:
-    """The forward pass of ``attend`` after rotary positions; the softmax weights go to ``kept``."""
+    """The forward pass of ``attend`` after rotary positions; the softmax weights go to ``kept``.
+
+    ``scale`` is what q·k is multiplied with; 0 stands for the usual 1/√D.
+    """
     heads, shared = q_THD.shape[1], k_TSD.shape[1]
     out = torch.empty_like(q_THD)
     for job in jobs:
-        p = _weights(_queries(q_THD, job, shared), _keys(k_TSD, job), job, heads // shared)
+        p = _weights(_queries(q_THD, job, shared), _keys(k_TSD, job), job, scale or q_THD.shape[2] ** -0.5)
         _put(out, p @ _keys(v_TSD, job), job, heads)
         if kept is not None:
             kept.append(p)
@@ -203,11 +210,11 @@ def _keys(x_TSD: Tensor, job: Job) -> Tensor:
     return x_TSD.index_select(0, job.look_NK.flatten()).view(n, width, *x_TSD.shape[1:]).transpose(1, 2)
 
 
-def _weights(q: Tensor, k: Tensor, job: Job, times: int) -> Tensor:
+def _weights(q: Tensor, k: Tensor, job: Job, scale: float) -> Tensor:
     s = torch.promote_types(q.dtype, torch.float32)
-    scores = (q @ k.transpose(2, 3)).to(s).mul_(q.shape[3] ** -0.5)
-    n, shared, rows, keys = scores.shape
-    scores.view(n, shared, times, rows // times, keys).add_(job.bar_NQK[:, None, None])
+    scores = (q @ k.transpose(2, 3)).to(s).mul_(scale)
+    n, shared, _, keys = scores.shape
+    scores.view(n, shared, -1, job.ask_NQ.shape[1], keys).add_(job.bar_NQK[:, None, None])
     return torch.softmax(scores, 3).to(q.dtype)
 
 

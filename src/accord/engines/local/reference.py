@@ -1,7 +1,7 @@
 """Log-probabilities under the reference, kept on disk: rows from data come again with every epoch and run.
 
-The key holds all that decides the numbers: the model's files, the dtype and threads of computing, the tokens,
-which of them are answers, temperature and allowed tokens. Any change misses.
+The key holds all that decides the numbers: the model's files, what they are computed with (dtype, device,
+threads, torch), the tokens, which of them are answers, temperature and allowed tokens. Any change misses.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import hashlib
 import json
 import sqlite3
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -18,6 +19,8 @@ import numpy as np
 from accord.folders import models_folder
 
 if TYPE_CHECKING:
+    import torch
+
     from accord.engines.local.models import Opened
     from accord.records import Sequence as Masked
     from accord.records.rows import Floats
@@ -33,11 +36,14 @@ class ReferenceCache:
         self._known: dict[str, Floats] = {}
 
     @classmethod
-    def of(cls, opened: Opened, dtype: str) -> Self:
-        """The cache for this model under this dtype."""
+    def of(cls, opened: Opened, dtype: torch.dtype) -> Self:
+        """The cache for this model, computed in this dtype as this machine does it now."""
+        import torch
+
         from accord.engines.local.models import manifest_digest, model_manifest
 
-        about = f"{manifest_digest(model_manifest(opened.folder))}/{dtype}/{opened.template_digest}"
+        machine = f"{dtype}/{opened.model.device.type}/{torch.get_num_threads()}/{torch.__version__}"
+        about = f"{manifest_digest(model_manifest(opened.folder))}/{opened.template_digest}/{machine}"
         name = hashlib.sha256(about.encode()).hexdigest()[:24]
         return cls(models_folder().parent / "reference" / f"{name}.sqlite", about)
 
@@ -65,19 +71,19 @@ class ReferenceCache:
             return {}
         found: dict[str, Floats] = {}
         try:
-            with sqlite3.connect(f"file:{self._file}?mode=ro", uri=True, timeout=30) as store:
+            with closing(sqlite3.connect(f"file:{self._file}?mode=ro", uri=True, timeout=30)) as store:
                 for key in keys:
                     row = store.execute("SELECT logp FROM reference WHERE key = ?", (key,)).fetchone()
                     if row is not None:
                         found[key] = np.frombuffer(row[0], dtype=np.float64)
-        except sqlite3.Error:
+        except (sqlite3.Error, TypeError, ValueError):
             return {}  # a cache is never needed: what it cannot give is measured
         return found
 
     def _write(self, found: dict[str, Floats]) -> None:
         try:
             self._file.parent.mkdir(parents=True, exist_ok=True)
-            with sqlite3.connect(self._file, timeout=30) as store:
+            with closing(sqlite3.connect(self._file, timeout=30)) as store, store:
                 store.execute(
                     "CREATE TABLE IF NOT EXISTS reference (key TEXT PRIMARY KEY, logp BLOB NOT NULL)"
                 )

@@ -29,7 +29,7 @@ _SCORED_TOKENS = 4096
 
 
 class LocalSampler:
-    """Answers by the ``decoder``, scores by ``forward``. ``forced`` gives answers set lengths, for benchmarks.
+    """Answers by the ``decoder``, scores by ``forward``. ``forced``: answers of set lengths, for benchmarks.
 
     ``current`` tells the version of the weights now; once it differs from ``policy`` this view raises.
     """

@@ -69,10 +69,14 @@ class SeenScores:
 
     def add(self, out: Answers) -> None:
         """Those of one micro-batch, if its loss read scores."""
-        if "score_SK" not in vars(out):
+        if out.seen_SK is None:
             return
-        found = cast("list[list[float]]", out.score_SK.detach().double().tolist())  # pyright: ignore[reportUnknownMemberType]
-        self.rows = [*self.rows, *(row for row in found if all(map(math.isfinite, row)))][-_SEEN:]
+        found = cast("list[list[float]]", cast(Any, out.seen_SK.detach().double()).tolist())
+        self.keep([row for row in found if all(map(math.isfinite, row))])
+
+    def keep(self, rows: Sequence[list[float]]) -> None:
+        """As the last ones that were seen."""
+        self.rows = [*self.rows, *rows][-_SEEN:]
 
     def card(self, heads: int) -> ScoreCard:
         """Of what was seen; without an update nothing is known."""
@@ -88,7 +92,8 @@ def is_scorer(folder: str | Path) -> bool:
     """Whether the folder holds a sequence classifier."""
     file = Path(folder) / "config.json"
     try:
-        names = json.loads(file.read_text(encoding="utf-8")).get("architectures") or []
+        told = json.loads(file.read_text(encoding="utf-8"))
+        names = cast("list[object]", told.get("architectures") or [])
     except (OSError, ValueError, AttributeError):
         return False
     return any(str(name).endswith("ForSequenceClassification") for name in names)

@@ -74,6 +74,7 @@ TRANSLATED = _words(
     "save_strategy save_steps save_total_limit loss_type label_smoothing beta center_rewards_coefficient "
     "num_generations max_completion_length response_length temperature num_iterations num_ppo_epochs "
     "epsilon epsilon_high cliprange cliprange_value vf_coef gamma lam kl_coef scale_rewards whiten_rewards "
+    "missing_eos_penalty mask_truncated_completions "
     "reward_model_name_or_path reward_model_path reward_funcs reward_weights"
 )
 
@@ -130,6 +131,7 @@ DEFAULTS: dict[str, dict[str, object]] = {
         "epsilon": 0.2,
         "epsilon_high": None,
         "loss_type": "dapo",
+        "mask_truncated_completions": False,
         "scale_rewards": "group",
     },
     "ppo": {
@@ -195,16 +197,12 @@ FIXED: dict[str, Fixed] = {
     "delta": Fixed((None,), _ONE_LOSS),
     "importance_sampling_level": Fixed(("token",), _ONE_LOSS),
     "multi_objective_aggregation": Fixed(("sum_then_normalize",), _ONE_LOSS),
-    "mask_truncated_completions": Fixed(
-        (False,), "answers that were cut stay in the window, and are flagged"
-    ),
     "off_policy_mask_threshold": Fixed((None,), _ONE_LOSS),
     "top_entropy_quantile": Fixed((1, 1.0), _ONE_LOSS),
     "entropy_coef": Fixed((0, 0.0), _ONE_LOSS),
     "use_adaptive_entropy": Fixed((False,), _ONE_LOSS),
     "use_bias_correction_kl": Fixed((True,), "KL in the loss is k3 times the ratio, which is unbiased"),
     "max_tool_calling_iterations": Fixed((None,), "an answer is one turn here"),
-    "missing_eos_penalty": Fixed((None,), "a reward decides: it is told which answers are finished"),
     "kl_estimator": Fixed(("k1",), "the KL in the reward is k1, which is unbiased"),
     "stop_token": Fixed(("eos",), "an answer ends with the model's own end", None),
     "stop_token_id": Fixed((None,), "an answer ends with the model's own end"),

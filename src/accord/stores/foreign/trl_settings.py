@@ -289,6 +289,7 @@ def _group_losses(work: Work) -> None:
             work.put("method.scale_std", False, "scale_rewards")
         case _:
             work.leave("rewards are scaled within their group or not at all", "scale_rewards")
+    work.put("method.mask_cut", work.get("mask_truncated_completions") is True, "mask_truncated_completions")
     if work.number("beta"):
         work.put("method.kl", "loss", "beta")  # where TRL has its penalty; Accord's own is in the reward
 
@@ -339,6 +340,7 @@ _BY_METHOD: dict[str, tuple[Callable[[Work], None], ...]] = {
                 "vf_coef": "method.value_weight",
                 "gamma": "method.gamma",
                 "lam": "method.lam",
+                "missing_eos_penalty": "method.cut_penalty",
             },
             ("num_ppo_epochs", "response_length"),
         ),

@@ -107,6 +107,7 @@ def test_grpo_counts_completions(file: Path) -> None:
         "method.per": "max_tokens",
         "method.max_tokens": 64,
         "method.scale_std": False,
+        "method.mask_cut": False,
     }
     assert left(found).keys() == {"top_p", "use_vllm", "reward_funcs"}
     plain = read(file, "num_generations: 8").settings
@@ -128,11 +129,12 @@ def test_sft_reward_and_ppo(file: Path) -> None:
     ppo = read(
         file,
         "sft_model_path: s\nreward_model_path: r\nkl_coef: 0.1\nnum_mini_batches: 2\ntotal_episodes: 100\n"
-        "per_device_train_batch_size: 16\nwarmup_steps: 7\n",
+        "per_device_train_batch_size: 16\nwarmup_steps: 7\nmissing_eos_penalty: 1.5\n",
     )
     assert (ppo.method, ppo.model, ppo.reward_models) == ("ppo", "s", ("r",))
     wanted = {"windows": 7, "source.per_window": 16, "method.rows_per_step": 8, "method.beta": 0.1}
     wanted |= {"method.epochs": 4, "source.temperature": 0.7, "source.max_tokens": 53, "learner.warmup": 7}
+    wanted |= {"method.cut_penalty": 1.5}
     assert wanted.items() <= ppo.settings.items()
 
 
