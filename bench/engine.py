@@ -13,6 +13,7 @@ rest. Finished processes are kept in ``bench/results``: a call that was interrup
 from __future__ import annotations
 
 import argparse
+import fcntl
 import hashlib
 import json
 import os
@@ -61,6 +62,11 @@ def main(argv: list[str] | None = None) -> int:
         raise SystemExit("name the folder of the HH pairs: --data DIR, or the variable ACCORD_DATA")
     work = given.work.absolute()
     work.mkdir(parents=True, exist_ok=True)
+    alone = (work / "lock").open("w")  # open, and so locked, until the process ends
+    try:
+        fcntl.flock(alone, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise SystemExit(f"another bench is at work in {work}; two at once measure each other") from None
     pythons, missing = _pythons(given)
     places = Places(pythons, work, given.threads, given.limit)
     plan = Plan(given.rounds, given.steps, given.probe, given.results)

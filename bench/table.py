@@ -49,21 +49,27 @@ def _table(documents: Sequence[Mapping[str, Any]]) -> str:
         for number, side in enumerate(sides(case)):
             name = f"`{document['case']}`: {case.about}" if number == 0 else ""
             goal = 1.0 if document["model"] == "tiny" else case.targets.get(side.name)
-            cells = _cells(figures.get(side.name), goal, _why(document, side))
+            found = figures.get(side.name)
+            cells = _cells(found, goal, side.name == "accord") if found else _none(goal, _why(document, side))
             lines.append(f"| {' | '.join((name, NAMES[side.name], *cells))} |")
     return "\n".join(lines) + "\n"
 
 
-def _cells(found: Mapping[str, Any] | None, goal: float | None, why: str) -> tuple[str, ...]:
-    """Seconds, tokens, memory, ratio, target.
+def _none(goal: float | None, why: str) -> tuple[str, ...]:
+    """The cells of what has no figure.
 
-    >>> _cells(None, 2.0, "no environment")
+    >>> _none(2.0, "no environment")
     ('not measured: no environment', '', '', '', '≥ 2')
     """
-    aim = "" if goal is None else f"≥ {goal:g}"
-    if found is None:
-        return f"not measured: {why}", "", "", "", aim
-    ours = found["ratio"] == 1.0 and found["ratios"] == [1.0, 1.0]
+    return f"not measured: {why}", "", "", "", _aim(goal)
+
+
+def _aim(goal: float | None) -> str:
+    return "" if goal is None else f"≥ {goal:g}"
+
+
+def _cells(found: Mapping[str, Any], goal: float | None, ours: bool) -> tuple[str, ...]:
+    """Seconds, tokens, memory, ratio, target; Accord is not compared with itself."""
     low, high = found["ratios"]
     met = "" if goal is None else " ✓" if found["ratio"] >= goal else " ✗"
     return (
@@ -71,7 +77,7 @@ def _cells(found: Mapping[str, Any] | None, goal: float | None, why: str) -> tup
         f"{found['tokens_per_second']:,.0f}",
         f"{found['rss_mib']:,.0f} MiB",
         "" if ours else f"×{found['ratio']:.2f} ({low:.2f}–{high:.2f})",
-        "" if ours else f"{aim}{met}",
+        "" if ours else f"{_aim(goal)}{met}",
     )
 
 

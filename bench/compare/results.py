@@ -13,6 +13,7 @@ __all__ = ["LEAST", "Results", "begin", "files", "summary"]
 
 LEAST = 5  # samples below which there is no median
 Document = dict[str, Any]
+_PEERS = ("peers", "bench", "threads", "work", "model")  # what of an identity a peer's speed hangs on
 
 
 class Results:
@@ -41,7 +42,7 @@ class Results:
 def begin(folder: Path, case: str, model: str, identity: Mapping[str, Any]) -> Results:
     """The newest file of this case and model where it has the same identity, else a new one.
 
-    What made the peers fast is taken over from the newest file, as long as the peers are the same.
+    What made the peers fast is taken over from the newest file, as long as peers and bench are the same.
     """
     old = [read for read in files(folder) if (read.document["case"], read.document["model"]) == (case, model)]
     if old and old[-1].document["identity"] == dict(identity):
@@ -62,7 +63,7 @@ def begin(folder: Path, case: str, model: str, identity: Mapping[str, Any]) -> R
         "parity": {},
         "runs": [],
     }
-    if old and old[-1].document["identity"]["peers"] == identity["peers"]:
+    if old and all(old[-1].document["identity"][key] == identity[key] for key in _PEERS):
         document["explored"] = old[-1].document["explored"]
     return Results(path, document)
 
@@ -76,8 +77,9 @@ def files(folder: Path) -> list[Results]:
 def summary(document: Document) -> dict[str, dict[str, Any]]:
     """Median, spread, speed, memory and advantage by side; nothing at all without parity.
 
-    Sides with fewer than LEAST samples are left out. ``ratio`` is the side's median over Accord's in the same
-    file, ``ratios`` the smallest and largest of the rounds. ValueError where sides did not do the same work.
+    Sides with fewer than LEAST samples are left out, and all of them where that is Accord. ``ratio`` is the
+    side's median over Accord's in the same file, ``ratios`` the smallest and largest of the rounds.
+    ValueError where sides did not do the same work.
     """
     if not document["parity"].get("passed"):
         return {}
@@ -99,10 +101,11 @@ def summary(document: Document) -> dict[str, dict[str, Any]]:
             "tokens_per_second": statistics.median(t / s for t, s in zip(tokens, seconds, strict=True)),
             "rss_mib": statistics.median(run["rss_mib"] for run in runs),
         }
-    if "accord" in found:
-        for side, figures in found.items():
-            figures["ratio"] = figures["seconds"] / found["accord"]["seconds"]
-            figures["ratios"] = _by_round(by_side["accord"], by_side[side])
+    if "accord" not in found:
+        return {}
+    for side, figures in found.items():
+        figures["ratio"] = figures["seconds"] / found["accord"]["seconds"]
+        figures["ratios"] = _by_round(by_side["accord"], by_side[side])
     return found
 
 

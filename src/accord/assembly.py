@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NamedTuple, Protocol, cast
 
 from accord import catalog
+from accord.ahead import foretold
 from accord.checkpoints import Progressing, latest, load_state
 from accord.desk import FrontDesk
 from accord.errors import PlanError, Refused, beneath
@@ -159,6 +160,8 @@ def assembled(place: Place, log: RunLog, view: LogView, worker: Worker) -> Loop:
     total = _total(stage, loop, held_out)
     place.progress.begin(place.stage.name, total)
     _announce(place, loop)
+    if not state.guard:  # nothing was ever saved: a resumed stage was told at its start
+        _foretell(place, loop, asking, held_out)
     if held_out is not None:
         loop.examine = _examine(Examiner(held_out, run, feedback, worker), loop)
     loop.evaluator = _evaluator(place, stage, loop, around._replace(stage=f"{run}/eval"))
@@ -339,6 +342,15 @@ def _announce(place: Place, loop: Loop) -> None:
         say(f"the guard looks {_audits(loop.pace)} times and {each}")
     else:
         say("a reward model answers no probes: the guard watches its updates and windows, and no indicator")
+
+
+def _foretell(place: Place, loop: Loop, asking: Sequence[Asking], held_out: HeldOutSet | None) -> None:
+    """What the first screen says of memory, time and the first row."""
+    place.progress.advance(0, "estimating memory and time")
+    watch, audits = loop.guard.watch, _audits(loop.pace)
+    read = audits * _looking(watch) if watch.probing.prompts else 0
+    for line in foretold(loop, [one.ask for one in asking], held_out, audits, read):
+        place.progress.say(line)
 
 
 def _say_of_data(progress: Progress, source: Source) -> None:

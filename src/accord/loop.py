@@ -7,7 +7,8 @@ evaluations after updates. Once the stage is over, the learner holds the weights
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -136,8 +137,7 @@ class Loop:
         batch = self.state.batch
         assert batch is not None
         told = {name: value for name, value in batch.scalars.items() if value == value}
-        # A method may count more rows as missing, those of a group it had to drop, but never fewer.
-        missing = max(float(sum(row.missing for row in window.rows)), told.get("missing", 0.0))
+        missing = _lacking(window, told)
         counted = {"rows": float(len(window.rows)), "missing": missing, "steps": float(len(batch.steps))}
         return StepEvent(
             run=self.run,
@@ -236,3 +236,14 @@ class Loop:
         save_state(self.checkpoints, self.state, self.learner)
         keep_latest(self.checkpoints, self.pace.keep, self.kept)
         self._saved = self.state.step
+
+
+def _lacking(window: Window, told: Mapping[str, float]) -> float:
+    """Rows that teach nothing for want of verdicts: missing ones, and a lone one whose group was dropped.
+
+    A method may say more (``missing``) than the rows themselves do, and never fewer.
+    """
+    missing = max(float(sum(row.missing for row in window.rows)), told.get("missing", 0.0))
+    answered = Counter(row.group for row in window.rows if not row.missing)
+    lone = sum(count == 1 for count in answered.values())
+    return missing + min(float(lone), told.get("groups_dropped", 0.0))

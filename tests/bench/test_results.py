@@ -13,7 +13,15 @@ from compare.results import LEAST, Results, begin, files, summary
 from table import RESULTS, page
 
 ROOT = Path(__file__).resolve().parents[2]
-IDENTITY = {"accord": "1", "peers": {"trl": ["trl-1.16.0"]}, "steps": 3}
+IDENTITY = {
+    "accord": "1",
+    "bench": "b",
+    "model": "m",
+    "peers": {"trl": ["trl-1.16.0"]},
+    "steps": 3,
+    "threads": 2,
+    "work": "w",
+}
 
 
 def run(seconds, tokens=(100, 200, 300), rss=1000):
@@ -65,8 +73,13 @@ def test_no_parity_no_figure(tmp_path):
 def test_too_few_steps_give_no_figure(tmp_path):
     results = begin(tmp_path, "sft", "m", IDENTITY)
     results.document["parity"] = {"passed": True}
-    results.add("accord", run([1.0] * (LEAST - 1), [10] * (LEAST - 1)), (0, 0, 0))
+    few = run([1.0] * (LEAST - 1), [10] * (LEAST - 1))
+    results.add("accord", few, (0, 0, 0))
+    for _ in range(2):
+        results.add("trl-tuned", few, (0, 0, 0))
     assert summary(results.document) == {}
+    results.add("accord", few, (0, 0, 0))
+    assert summary(results.document)["trl-tuned"]["samples"] == 2 * (LEAST - 1)
 
 
 def test_sides_that_computed_other_tokens_are_refused(tmp_path):
@@ -90,8 +103,9 @@ def test_other_code_begins_another_file_and_keeps_what_tuned_the_same_peers(tmp_
     other = begin(tmp_path, "dpo", "smollm2-135m-instruct", {**IDENTITY, "accord": "2"})
     assert other.path != first.path and other.document["runs"] == []
     assert other.document["explored"] == first.document["explored"]
-    newer = begin(tmp_path, "dpo", "smollm2-135m-instruct", {**IDENTITY, "peers": {"trl": ["trl-2"]}})
-    assert newer.document["explored"] == []
+    for changed in ({"peers": {"trl": ["trl-2"]}}, {"bench": "c"}, {"threads": 4}):
+        newer = begin(tmp_path, "dpo", "smollm2-135m-instruct", {**IDENTITY, **changed})
+        assert newer.document["explored"] == []
 
 
 def test_the_table_counts_the_newest_file_and_says_what_is_missing(tmp_path):

@@ -74,19 +74,29 @@ def test_a_held_out_figure_is_read_of_the_result(tmp_path: Path, worker: Worker)
 
 
 class Dropping(PlainLikelihood):
-    """Counts as missing what it had to drop with its group."""
+    """Says how many rows had no verdict, and how many groups had too few."""
+
+    missing: float
+    dropped: float
 
     def batch(self, window: Any, memory: Any, rng: Any) -> Any:
         batch, memory = super().batch(window, memory, rng)
-        return replace(batch, scalars={**batch.scalars, "missing": self.threshold}), memory
+        told = {"missing": self.missing, "groups_dropped": self.dropped}
+        return replace(batch, scalars={**batch.scalars, **told}), memory
 
 
-@pytest.mark.parametrize(("dropped", "action"), [(0.0, "continue"), (1.0, "pause")])
+@pytest.mark.parametrize(
+    ("missing", "dropped", "found"), [(0.0, 0.0, 0.0), (1.0, 0.0, 1.0), (0.0, 1.0, 1.0), (0.0, 9.0, 2.0)]
+)
 def test_rows_of_dropped_groups_count_as_missing(
-    dropped: float, action: str, tmp_path: Path, worker: Worker
+    missing: float, dropped: float, found: float, tmp_path: Path, worker: Worker
 ) -> None:
-    """1 of 2 rows is above a fifth. A method that says fewer than there are does not hide them."""
+    """A window of two groups of one row: one without a say is above a fifth, and pauses.
+
+    Kills: groups that were dropped not counted, or counted with rows that they do not have.
+    """
     log = Log()
-    decision = a_walk(tmp_path, worker, log=log, method=Dropping(by="data", threshold=dropped)).train()
-    assert decision.action == action
-    assert {e.scalars["missing"] for e in log.of(StepEvent) if e.name == "window"} == {dropped}
+    method = Dropping(by="data", missing=missing, dropped=dropped)
+    decision = a_walk(tmp_path, worker, log=log, method=method).train()
+    assert (decision.action, decision.rule) == (("pause", "missing") if found else ("continue", "end"))
+    assert {e.scalars["missing"] for e in log.of(StepEvent) if e.name == "window"} == {found}

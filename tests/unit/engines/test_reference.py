@@ -1,4 +1,4 @@
-"""The reference cache: what it has it does not measure again, any changed key misses, damage costs time only."""
+"""The reference cache: nothing is measured twice, any changed key misses, damage costs time only."""
 
 from __future__ import annotations
 

@@ -61,6 +61,11 @@ class Decoder:
             return f"decoding with transformers in {str(self._dtype).removeprefix('torch.')}, weights merged"
         return ""
 
+    @property
+    def made(self) -> bool:
+        """Whether the copy that answers are decoded from exists."""
+        return self._fast is not None or self._plain is not None
+
     def forget(self) -> None:
         """After a restore: copy again, whatever version is named."""
         for known in (self._fast, self._plain):

@@ -130,6 +130,18 @@ class Forward:
         """Whether sequences with one prompt are computed together; decides how micro-batches are cut."""
         return self._path.share
 
+    @property
+    def recompute(self) -> bool:
+        """Whether the backward pass computes layers again instead of keeping what it needs of them."""
+        path: object = self._path
+        return isinstance(path, _Packed) and path.body.recompute
+
+    @recompute.setter
+    def recompute(self, wanted: bool) -> None:
+        path: object = self._path
+        if isinstance(path, _Packed):
+            path.body.recompute = wanted
+
     def refresh(self, whole: bool = False) -> None:
         """Call after trained parameters changed; with ``whole`` after any did."""
         self._path.refresh(whole)

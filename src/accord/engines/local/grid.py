@@ -123,7 +123,7 @@ class Grid(NamedTuple):
             grid[self.place_R] = qkv_RHD
         grid = grid.view(slots, n, -1, size)
         self._store(grid[:, :, heads:], after)
-        q = grid[:, :, :heads].unflatten(2, (shared, times)).transpose(1, 2).contiguous()
+        q = grid[:, :, :heads].view(slots, n, shared, times, size).transpose(1, 2).contiguous()
         one, many = q.view(slots * shared, n * times, size), q.view(slots * shared * n, times, size)
         k_own, v_own = (c.flatten(0, 2)[:, : self.longest] for c in after)
         scores = torch.cat(
@@ -136,9 +136,9 @@ class Grid(NamedTuple):
         if bar is not None:
             scores.view(slots, shared, n * times, -1).add_(bar)
         p = torch.softmax(scores, 2)
-        p_before, p_own = p.split([before[0].shape[2], self.longest], 2)
-        said = torch.bmm(p_before, before[1].flatten(0, 1))
-        said += torch.bmm(p_own.reshape(slots * shared * n, times, -1), v_own).view_as(said)
+        width = before[0].shape[2]
+        said = torch.bmm(p[:, :, :width], before[1].flatten(0, 1))
+        said += torch.bmm(p[:, :, width:].reshape(slots * shared * n, times, -1), v_own).view_as(said)
         flat = said.view(slots, shared, n, times, size).transpose(1, 2).reshape(slots * n, heads * size)
         return flat if self.full else flat[self.place_R]
 

@@ -28,7 +28,7 @@ from accord.engines.local.saving import export_model, read_state, write_state
 from accord.engines.local.schedule import factor
 from accord.engines.local.scorer import SeenScores, add_scores
 from accord.errors import ContractError, PlanError
-from accord.ports import Loss, Needs, Sampler, StepOutcome, Task
+from accord.ports import Ahead, Loss, Needs, Sampler, StepOutcome, Task
 from accord.records import ModelRef
 from accord.records.rows import Batch, Floats, Row
 
@@ -90,6 +90,25 @@ class LocalLearner:
     def notes(self) -> list[str]:
         """Which paths are taken and why, as far as that is known by now; for the first screen."""
         return [n for n in (*self._opened.notes, self._decoder.note, self._forward.note) if n]
+
+    def foresee(self, ahead: Ahead) -> list[str]:
+        """What the stage takes, and its first row. From now on layers are recomputed if memory demands it."""
+        from accord.engines.local.foresight import Workshop, foreseen
+
+        shop = Workshop(
+            config=self._config,
+            opened=self._opened,
+            needs=self._task.needs,
+            forward=self._forward,
+            critic=self._critic,
+            decoder=self._decoder,
+            answers=self._answers,
+            trained=tuple(self._trained.values()),
+            train=self._dtypes.train,
+            decode=self._dtypes.decode,
+            version=self.version,
+        )
+        return foreseen(shop, ahead)
 
     def sampler(self) -> Sampler:
         return LocalSampler(
@@ -174,7 +193,12 @@ class LocalLearner:
             to,
             self._trained,
             self._optimizer,
-            {"step": self._step, "base": self._base, "seen": self._seen.rows},
+            {
+                "step": self._step,
+                "base": self._base,
+                "seen": self._seen.rows,
+                "recompute": self._forward.recompute,
+            },
         )
         return ModelRef(name=self.version, path=str(to), base=self._base)
 
@@ -182,6 +206,8 @@ class LocalLearner:
         told = read_state(Path(ref.path), self._trained, self._optimizer)
         self._step = int(told["step"])
         self._seen.rows = [[float(score) for score in row] for row in told.get("seen", [])]
+        for body in (self._forward, *([self._critic.forward] if self._critic else [])):
+            body.recompute = bool(told.get("recompute", False))
         self._decoder.forget()
         self._refresh()
 

@@ -8,10 +8,12 @@ plain way.
 from __future__ import annotations
 
 import re
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import torch
 from torch import Tensor
+from torch.utils.checkpoint import checkpoint  # pyright: ignore[reportUnknownVariableType]
 
 from accord.engines.local.fused import Fused
 from accord.engines.local.layout import Layout
@@ -63,6 +65,7 @@ class PackedLlama:
         heads = config.num_attention_heads
         size = getattr(config, "head_dim", None) or config.hidden_size // heads
         self.dtype = dtype
+        self.recompute = False  # layers a second time in the backward pass, instead of what they would keep
         self.shape = (heads, config.num_key_value_heads, size)
         self.eps = float(config.rms_norm_eps)
         self._embed, self._norm, self._turn = body.embed_tokens, body.norm, body.rotary_emb
@@ -90,12 +93,23 @@ class PackedLlama:
         x = self.embedded(layout.tokens_T)
         turn = self.turn(layout.position_T, x, self.dtype)
         for layer in self.layers:
-            h = normed(x, layer.before_attention, self.eps, self.dtype)
-            read = attend(product(h, layer.qkv, adapted), turn, self.shape, layout.jobs)
-            x = x + product(read, layer.out, adapted)
-            h = normed(x, layer.before_gate, self.eps, self.dtype)
-            x = x + product(gated(product(h, layer.gate_up, adapted)), layer.down, adapted)
+            work = partial(self._through, layer=layer, turn=turn, layout=layout, adapted=adapted)
+            if self.recompute and torch.is_grad_enabled():
+                x = cast(
+                    Tensor, cast(Any, checkpoint)(work, x, use_reentrant=False, preserve_rng_state=False)
+                )
+            else:
+                x = work(x)
         return x
+
+    def _through(
+        self, x: Tensor, layer: Layer, turn: tuple[Tensor, Tensor], layout: Layout, adapted: bool
+    ) -> Tensor:
+        h = normed(x, layer.before_attention, self.eps, self.dtype)
+        read = attend(product(h, layer.qkv, adapted), turn, self.shape, layout.jobs)
+        x = x + product(read, layer.out, adapted)
+        h = normed(x, layer.before_gate, self.eps, self.dtype)
+        return x + product(gated(product(h, layer.gate_up, adapted)), layer.down, adapted)
 
     def last_norm(self, x_TD: Tensor) -> Tensor:
         """What the head reads."""

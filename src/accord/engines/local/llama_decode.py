@@ -22,7 +22,7 @@ from accord.engines.local.grid import Cache, Cell, Grid
 from accord.engines.local.head import Head
 from accord.engines.local.layout import packed
 from accord.engines.local.llama import PackedLlama
-from accord.engines.local.passes import attended, turned
+from accord.engines.local.passes import attended, lengths, turned
 from accord.engines.local.picking import Picker
 from accord.engines.local.threads import side_by_side
 from accord.records import Sequence as Masked
@@ -102,7 +102,7 @@ class LlamaDecoder:
     def unit(self, x_RD: Tensor) -> Tensor:
         """The norm without its weights and without √D, which are folded into what reads it."""
         small = math.sqrt(x_RD.shape[1] * self.source.eps)
-        length = torch.linalg.vector_norm(x_RD, dim=1, keepdim=True)
+        length = lengths(x_RD)
         return (x_RD / torch.hypot(length, torch.full_like(length, small))).to(self.dtype)
 
     def _folded(self, weight_D: Tensor) -> Tensor:

@@ -16,15 +16,18 @@ if TYPE_CHECKING:
     from accord.engines.local.fused import Fused
     from accord.engines.local.layout import Job
 
-__all__ = ["attend", "attended", "gated", "normed", "product", "turned"]
+__all__ = ["attend", "attended", "gated", "lengths", "normed", "product", "turned"]
+
+
+def lengths(x_TD: Tensor) -> Tensor:
+    """The Euclidean length of each row, [T, 1]."""
+    return cast(Tensor, cast(Any, torch.linalg).vector_norm(x_TD, dim=1, keepdim=True))
 
 
 class _Normed(Function):
     @staticmethod
     def forward(ctx: Any, x_TD: Tensor, weight_D: Tensor, eps: float, dtype: torch.dtype) -> Tensor:
-        scale_T1 = torch.rsqrt(
-            torch.linalg.vector_norm(x_TD, dim=1, keepdim=True).square_() / x_TD.shape[1] + eps
-        )
+        scale_T1 = torch.rsqrt(lengths(x_TD).square_() / x_TD.shape[1] + eps)
         ctx.save_for_backward(x_TD, scale_T1, weight_D)
         return (x_TD * scale_T1).mul_(weight_D).to(dtype)
 
@@ -117,7 +120,7 @@ def turned(x_THD: Tensor, turn: tuple[Tensor, Tensor], back: bool = False) -> Te
 
 
 class _Attend(Function):
-    """Softmax attention within jobs, after rotary positions; query heads that share keys stand as more rows."""
+    """Softmax attention within jobs, after rotary positions. Query heads that share keys are more rows."""
 
     @staticmethod
     def forward(
@@ -128,9 +131,9 @@ class _Attend(Function):
         jobs: tuple[Job, ...],
     ) -> Tensor:
         heads, shared, size = shape
-        wide = turned(qkv_TD[:, : (heads + shared) * size].unflatten(1, (heads + shared, size)), turn)
-        q_THD, k_TSD = wide[:, :heads], wide[:, heads:]
-        v_TSD = qkv_TD[:, (heads + shared) * size :].unflatten(1, (shared, size))
+        each_THD = qkv_TD.view(len(qkv_TD), -1, size)
+        wide = turned(each_THD[:, : heads + shared], turn)
+        q_THD, k_TSD, v_TSD = wide[:, :heads], wide[:, heads:], each_THD[:, heads + shared :]
         kept: list[Tensor] = []
         out = attended(q_THD, k_TSD, v_TSD, jobs, kept)
         ctx.save_for_backward(qkv_TD, out, q_THD, k_TSD, *kept)
@@ -140,18 +143,15 @@ class _Attend(Function):
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Any, ...]:
         heads, shared, size = ctx.shape
-        qkv_TD, out, q_THD, k_TSD, *kept = ctx.saved_tensors
-        v_TSD = qkv_TD[:, (heads + shared) * size :].unflatten(1, (shared, size))
-        g_THD = grads[0].unflatten(1, (heads, size))
+        saved: tuple[Tensor, ...] = ctx.saved_tensors
+        (qkv_TD, out, q_THD, k_TSD), kept = saved[:4], saved[4:]
+        v_TSD = qkv_TD.view(len(qkv_TD), -1, size)[:, heads + shared :]
+        g_THD = grads[0].view(len(qkv_TD), heads, size)
         # Σ over keys of dp·p, per query: what the softmax takes off.
         off_TH1 = (g_THD * out).sum(2, keepdim=True)
         q_grad = torch.empty_like(q_THD)
-        k_grad, v_grad = (
-            torch.zeros(
-                k_TSD.shape, dtype=torch.promote_types(k_TSD.dtype, torch.float32), device=k_TSD.device
-            )
-            for _ in range(2)
-        )
+        wide = torch.promote_types(k_TSD.dtype, torch.float32)
+        k_grad, v_grad = (torch.zeros_like(k_TSD, dtype=wide) for _ in range(2))
         for job, p in zip(ctx.jobs, kept, strict=True):
             q, k, v = _queries(q_THD, job, shared), _keys(k_TSD, job), _keys(v_TSD, job)
             g, off = (_queries(x, job, shared, real=True) for x in (g_THD, off_TH1))
@@ -160,10 +160,10 @@ class _Attend(Function):
             _add(k_grad, s_grad.transpose(2, 3) @ q, job)
             _add(v_grad, p.transpose(2, 3) @ g, job)
         whole = torch.empty_like(qkv_TD)
-        wide = whole[:, : (heads + shared) * size].unflatten(1, (heads + shared, size))
-        wide[:, :heads] = turned(q_grad, ctx.turn, back=True)
-        wide[:, heads:] = turned(k_grad.to(q_grad.dtype), ctx.turn, back=True)
-        whole[:, (heads + shared) * size :] = v_grad.flatten(1)
+        each_THD = whole.view(len(whole), -1, size)
+        each_THD[:, :heads] = turned(q_grad, ctx.turn, back=True)
+        each_THD[:, heads : heads + shared] = turned(k_grad.to(q_grad.dtype), ctx.turn, back=True)
+        each_THD[:, heads + shared :] = v_grad
         return whole, None, None, None
 
 

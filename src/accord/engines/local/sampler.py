@@ -20,6 +20,8 @@ from accord.records import Sequence as Masked
 from accord.records.rows import Group, Text
 
 if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
     from accord.engines.local.decoder import Decoder
     from accord.engines.local.models import Opened
 
@@ -53,6 +55,11 @@ class LocalSampler:
         self._current = current or (lambda: policy)
         self._progress = progress or Silent()
         self._forward = forward
+
+    @property
+    def model(self) -> PreTrainedModel:
+        """The model that answers, as it was opened."""
+        return self._opened.model
 
     def encode(self, prompt: Prompt, text: str) -> Response:
         return self._opened.encoded(prompt, text)

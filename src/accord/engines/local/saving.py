@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import os
 import re
@@ -62,15 +63,33 @@ def read_state(
 def export_model(model: PreTrainedModel, opened: Opened, to: Path) -> None:
     """Adapters merged, under the names of the plain model, with its tokenizer."""
     to.mkdir(parents=True, exist_ok=True)
+    config, tokenizer = copy.deepcopy(model.config), cast(Any, opened.tokenizer)
+    if getattr(model, "score", None) is not None:
+        config.pad_token_id, tokenizer = _padding(opened)
     with torch.no_grad():
         weights = {name: tensor.contiguous() for name, tensor in merged(model).items()}
     with torch.device("meta"):
-        plain = type(model)(model.config)
+        plain = type(model)(config)
     if getattr(model, "generation_config", None) is not None:  # a reward model generates nothing
         plain.generation_config = model.generation_config
     with quiet(), _told_as_oserror(to):
         cast(Any, plain).save_pretrained(to, state_dict=weights)
-    cast(Any, opened.tokenizer).save_pretrained(to)
+    tokenizer.save_pretrained(to)
+
+
+def _padding(opened: Opened) -> tuple[int | None, Any]:
+    """What a classifier pads with, and a tokenizer that pads with it.
+
+    transformers reads the score at the last token that is not the padding. Where answers end with that token it
+    would read one too early; so another special token pads, or none: then it reads single rows only.
+    """
+    tokenizer = copy.deepcopy(cast(Any, opened.tokenizer))
+    ids = [tokenizer.pad_token_id, tokenizer.unk_token_id, *tokenizer.all_special_ids]
+    apart = [int(i) for i in ids if i is not None and i not in opened.stop]
+    if not apart:
+        return None, tokenizer
+    tokenizer.pad_token = tokenizer.convert_ids_to_tokens(apart[0])
+    return apart[0], tokenizer
 
 
 def _write(tensors: dict[str, Tensor], path: Path) -> None:

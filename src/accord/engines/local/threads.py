@@ -5,6 +5,7 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple, TypeVar
 
 import torch
@@ -15,7 +16,7 @@ T = TypeVar("T")
 
 
 class _Ended(NamedTuple):
-    error: BaseException | None
+    part: int
 
 
 def side_by_side(parts: Sequence[Iterator[T]], cores: int) -> Iterator[T]:
@@ -27,34 +28,28 @@ def side_by_side(parts: Sequence[Iterator[T]], cores: int) -> Iterator[T]:
     found: queue.Queue[T | _Ended] = queue.Queue()
     stop = threading.Event()
 
-    def work(part: Iterator[T]) -> None:
+    def work(number: int) -> None:
         torch.set_num_threads(1)
-        error: BaseException | None = None
         try:
-            for item in part:
+            for item in parts[number]:
                 found.put(item)
                 if stop.is_set():
-                    break
-        # Whatever a part raises is raised again where its items are read.
-        except BaseException as raised:  # noqa: BLE001
-            error = raised
-        found.put(_Ended(error))
+                    return
+        finally:
+            found.put(_Ended(number))
 
-    threads = [threading.Thread(target=work, args=(part,), daemon=True) for part in parts]
-    for thread in threads:
-        thread.start()
+    pool = ThreadPoolExecutor(len(parts))
+    futures = [pool.submit(work, number) for number in range(len(parts))]
+    left = len(parts)
     try:
-        left = len(threads)
         while left:
             item = found.get()
             if isinstance(item, _Ended):
+                futures[item.part].result()  # raises what the part raised
                 left -= 1
-                if item.error is not None:
-                    raise item.error
             else:
                 yield item
     finally:
         stop.set()
-        for thread in threads:
-            thread.join()
+        pool.shutdown()
         torch.set_num_threads(cores)

@@ -8,7 +8,7 @@ tokens, with their square (attention) and with answer tokens (head), and the sec
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -76,10 +76,8 @@ def kept(way: Way, words: Sequence[int]) -> Kept:
     Weights that stay where they are do not count, and a tensor that several functions save counts once.
     """
     whole = _bytes(way, _row(words, _ROW, _ROW - 1))
-    if way.scores:
-        answer = 0.0
-    else:
-        answer = max(0.0, (whole - _bytes(way, _row(words, _ROW, 1))) / (_ROW - 2))
+    alone = whole if way.scores else _bytes(way, _row(words, _ROW, 1))
+    answer = max(0.0, (whole - alone) / (_ROW - 2))
     half = _bytes(way, _row(words, _ROW // 2, _ROW // 2 - 1))
     long = (whole - answer * (_ROW - 1)) / _ROW
     short = (half - answer * (_ROW // 2 - 1)) / (_ROW // 2)
@@ -164,7 +162,7 @@ def _seconds(way: Way, rows: Sequence[Masked]) -> tuple[float, float]:
 
 
 @contextmanager
-def _cleared(trained: Sequence[nn.Parameter]) -> Iterator[None]:
+def _cleared(trained: Sequence[nn.Parameter]) -> Generator[None]:
     """Without gradients before and after, whatever happens inside."""
     try:
         yield
@@ -199,5 +197,3 @@ def _moving(trained: Sequence[nn.Parameter]) -> float:
             torch.cuda.synchronize()
         took = time.perf_counter() - began
     return took / largest.numel() * 3.5 * sum(p.numel() for p in trained)
-
-

@@ -114,7 +114,7 @@ class RankLearner(LocalLearner):
         return part, *self._added(totals, pressure)
 
     def _micro_batches(self, part: Batch) -> list[list[int]]:
-        """Those of this rank's rows, by their places in ``part``: pressures fill one array of the whole step."""
+        """Those of this rank's rows, by their places in ``part``, where their pressures belong."""
         rows: list[list[int]] = [[] for _ in range(int(part.row_S.max(initial=-1)) + 1)]
         for s, row in enumerate(part.row_S):
             rows[int(row)].append(s)

@@ -19,6 +19,7 @@ from torch import Tensor, distributed
 __all__ = ["Wire"]
 
 _LONGEST_PAUSE = 0.02
+_LENGTH, _FRAME = 8, 1024
 
 
 class Wire:
@@ -44,24 +45,29 @@ class Wire:
 
     def everyone(self, mine: object) -> list[Any]:
         """What each rank gave, by rank. Its own comes back as it is, the others' as copies."""
-        raw = bytearray(pickle.dumps(mine, pickle.HIGHEST_PROTOCOL))
-        lengths = [int(length) for length in self._gathered(torch.tensor([len(raw)]))]
-        raw += bytes(max(lengths) - len(raw))
-        given = self._gathered(torch.frombuffer(raw, dtype=torch.uint8))
+        raw = pickle.dumps(mine, pickle.HIGHEST_PROTOCOL)
+        # The first frame tells the length and holds as much as fits: mostly that is all, in one round.
+        head = (len(raw).to_bytes(_LENGTH, "big") + raw)[:_FRAME].ljust(_FRAME, b"\0")
+        heads = self._bytes(head)
+        lengths = [int.from_bytes(one[:_LENGTH], "big") for one in heads]
+        most = max(0, max(lengths) - _FRAME + _LENGTH)
+        rests = self._bytes(raw[_FRAME - _LENGTH :].ljust(most, b"\0")) if most else [b""] * self._size
         found: list[Any] = []
-        for rank, (length, sent) in enumerate(zip(lengths, given, strict=True)):
-            told = mine if rank == self._rank else pickle.loads(sent.numpy()[:length].tobytes())  # noqa: S301 - of our own processes
-            found.append(told)
+        for rank, length in enumerate(lengths):
+            given = (heads[rank][_LENGTH:] + rests[rank])[:length]
+            found.append(mine if rank == self._rank else pickle.loads(given))  # noqa: S301 - of our own processes
         return found
 
     def close(self) -> None:
         """At once, not when the interpreter ends: gloo's threads would abort the process then."""
         self._gloo = None
 
-    def _gathered(self, mine: Tensor) -> list[Tensor]:
-        found = [torch.empty_like(mine) for _ in range(self._size)]
-        self._wait(self._gloo.allgather([found], [mine]))
-        return found
+    def _bytes(self, mine: bytes) -> list[bytes]:
+        """As many from each rank."""
+        sent = torch.frombuffer(bytearray(mine), dtype=torch.uint8)
+        found = [torch.empty_like(sent) for _ in range(self._size)]
+        self._wait(self._gloo.allgather([found], [sent]))
+        return [one.numpy().tobytes() for one in found]
 
     def _wait(self, work: Any) -> None:
         """Looking up now and then: torch's own wait hears no Ctrl-C and sees no process end."""

@@ -1,0 +1,115 @@
+"""What a stage will do, told before it does anything: its first window with answers and verdicts made up.
+
+The source and the method are asked as the loop will ask them, so rows, steps and lengths are the stage's own.
+No overseer is asked and no answer drawn: answers that the policy would draw stand there as long as they may
+be, verdicts are random numbers. Nothing of it is recorded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from accord.heldout import HeldOutSet
+from accord.loop import Loop
+from accord.ports import Ahead, Ask, Drawing, Feedback, Foreseeing, How, Sampler, Scored
+from accord.records import Prompt, Response
+from accord.records.rows import Columns, Group, Text
+from accord.sources import seeded
+
+__all__ = ["foretold"]
+
+
+def foretold(
+    loop: Loop, asks: Sequence[Ask], held_out: HeldOutSet | None, audits: int, read: int
+) -> list[str]:
+    """What the learner foresees, line by line; nothing where it foresees nothing.
+
+    ``audits``: how often the guard looks, ``read``: how many tokens it then reads in all. Evaluations on
+    other data are not counted.
+    """
+    learner = loop.learner
+    if not isinstance(learner, Foreseeing):
+        return []
+    policy = _Imagined(loop.learner.sampler())
+    window = loop.source.window(0, policy, _made_up(asks, loop.run))
+    sequences = [s for row in window.rows for e in row.episodes for s in e.sequences()]
+    zeros = tuple(np.zeros(sum(s.answer)) for s in sequences)
+    window = replace(window, measured=dict.fromkeys(loop.method.needs().columns, zeros))
+    batch, _ = loop.method.batch(window, {}, seeded(loop.run, "ahead"))
+    drawings = [d._replace(times=loop.pace.windows) for d in policy.drawings]
+    guard, length = loop.guard.watch.probing, policy.length
+    if guard.prompts:
+        # The base answers once more, at the start.
+        count = min(guard.probes, len(guard.prompts))
+        asked = length(guard.prompts[:count])
+        drawings.append(Drawing(audits + 1, count, guard.answers, asked, guard.max_tokens, False))
+    if held_out is not None:
+        every, count = loop.pace.examine_every, len(held_out.prompts)
+        times = 2 + ((loop.pace.windows - 1) // every if every else 0)
+        asked = length(held_out.prompts)
+        drawings.append(Drawing(times, count, held_out.n, asked, held_out.max_tokens, False))
+    beside = (loop.guard.watch.base,) if guard.prompts else ()
+    return learner.foresee(Ahead(window, batch, loop.pace.windows, tuple(drawings), read, beside))
+
+
+class _Imagined:
+    """The policy, except that its answers are one token over and over, to the last that is allowed."""
+
+    can = frozenset({"sample"})
+
+    def __init__(self, policy: Sampler) -> None:
+        self._policy, self.policy = policy, policy.policy
+        self.drawings: list[Drawing] = []
+
+    def encode(self, prompt: Prompt, text: str) -> Response:
+        return self._policy.encode(prompt, text)
+
+    async def sample(self, prompts: Sequence[Prompt], n: int, how: How) -> list[Group]:
+        asked = self.length(prompts)
+        self.drawings.append(Drawing(1, len(prompts), n, asked, how.max_tokens, True))
+        return [Group(p, tuple(self._said(p, i, how) for i in range(n))) for p in prompts]
+
+    async def score(self, texts: Sequence[Text], want: frozenset[str]) -> list[Scored]:
+        return await self._policy.score(texts, want)
+
+    def length(self, prompts: Iterable[Prompt]) -> int:
+        """Tokens of these prompts on average."""
+        lengths = [len(self.encode(p, "").prompt_tokens) for p in prompts]
+        return round(sum(lengths) / max(1, len(lengths)))
+
+    def _said(self, prompt: Prompt, index: int, how: How) -> Response:
+        empty = self.encode(prompt, "")
+        told = empty.model_dump(include={"prompt", "prompt_tokens", "tokenizer", "template", "parents"})
+        said = {
+            "text": "",
+            "tokens": (empty.tokens or empty.prompt_tokens)[-1:] * how.max_tokens,
+            "finish": "length",
+            "policy": self.policy,
+            "seed": f"ahead/{prompt.id}/{index}",
+            "index": index,
+            "temperature": how.temperature,
+        }
+        return Response.model_validate(told | said)
+
+
+def _made_up(asks: Sequence[Ask], run: str) -> Feedback:
+    """Random numbers in the columns of the asks; None where nothing is asked, as in the stage itself."""
+
+    def told(groups: Sequence[Group]) -> Columns | None:
+        if not asks:
+            return None
+        tables = [ask.columns(groups, []) for ask in asks]
+        draw = seeded(run, "ahead", "verdicts")
+        names = [name for table in tables for name in table.values]
+        count = len(tables[0].members)
+        return Columns(
+            members=tables[0].members,
+            values={name: draw.random(count) for name in names},
+            missing=np.zeros(count, dtype=np.bool_),
+            parents=((),) * count,
+        )
+
+    return told
