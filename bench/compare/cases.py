@@ -73,10 +73,9 @@ def sides(case: Case) -> list[Side]:
             Side("vllm", "vllm", "peers/rollout_vllm.py", precision, tuned=True),
         ]
     script, plain = "peers/trl_train.py", {"precision": "autocast"}
-    # Eight rows per device is the default of TrainingArguments; the rest is accumulated.
     return [
         ours,
-        Side("trl-default", "trl", script, {**plain, "rows": 8, "checkpointing": True}),
+        Side("trl-default", "trl", script, {**plain, "checkpointing": True}),
         Side("trl-tuned", "trl", script, plain, tuned=True),
     ]
 
@@ -96,8 +95,8 @@ def axes(case: Case, side: Side) -> list[Axis]:
         found.append(
             Axis("generation", [None, "static", *(["continuous"] if case.lengths == "fixed" else [])])
         )
-    whole = case.rows
-    return [*found, Axis("rows", [None, whole // 2, whole // 4]), wait]
+    # Rows per device: eight by default; all at once or fewer, the rest accumulated.
+    return [*found, Axis("rows", [None, *([16, 32] if case.rows == 32 else [4, 2])]), wait]
 
 
 def variant_name(variant: Mapping[str, Any]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.metadata
 import json
 import os
@@ -13,6 +14,9 @@ from typing import Any
 
 def read_job() -> dict[str, Any]:
     """The job that the command line names, with ``work`` replaced by the prepared tokens it points to."""
+    with contextlib.suppress(OSError):
+        # Where memory runs out, it is this process that ends, not whatever else the machine does.
+        Path("/proc/self/oom_score_adj").write_text("1000", encoding="utf-8")
     job = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
     job["work"] = json.loads(Path(job["work"]).read_text(encoding="utf-8"))
     return job

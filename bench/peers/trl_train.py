@@ -36,6 +36,7 @@ PACKAGES = ("torch", "transformers", "trl", "peft", "accelerate", "datasets")
 LORA = {"r": 16, "lora_alpha": 32, "lora_dropout": 0.0, "target_modules": "all-linear", "bias": "none"}
 PREFIX = "base_model.model."  # what peft puts before the names of the model it wraps
 GROUP = 8
+DEVICE = 8  # rows per device where a variant names none: the default of TrainingArguments
 ANSWER = 48
 
 
@@ -204,7 +205,7 @@ def arguments(job: dict[str, Any], place: str) -> dict[str, Any]:
     """What TrainingArguments a variant means. TRL's defaults stand wherever nothing is named."""
     variant, parity = job["variant"], job["do"] == "parity"
     rows = job["rows"]
-    micro = variant.get("rows", rows if job["method"] == "grpo" else min(8, rows))
+    micro = variant.get("rows", DEVICE)
     precision = variant["precision"]
     settings: dict[str, Any] = {
         "output_dir": place,

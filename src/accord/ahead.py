@@ -22,13 +22,10 @@ from accord.sources import seeded
 __all__ = ["foretold"]
 
 
-def foretold(
-    loop: Loop, asks: Sequence[Ask], held_out: HeldOutSet | None, audits: int, read: int
-) -> list[str]:
+def foretold(loop: Loop, asks: Sequence[Ask], held_out: HeldOutSet | None, audits: int) -> list[str]:
     """What the learner foresees, line by line; nothing where it foresees nothing.
 
-    ``audits``: how often the guard looks, ``read``: how many tokens it then reads in all. Evaluations on
-    other data are not counted.
+    ``audits``: how often the guard looks. Evaluations on other data are not counted.
     """
     learner = loop.learner
     if not isinstance(learner, Foreseeing):
@@ -39,20 +36,24 @@ def foretold(
     zeros = tuple(np.zeros(sum(s.answer)) for s in sequences)
     window = replace(window, measured=dict.fromkeys(loop.method.needs().columns, zeros))
     batch, _ = loop.method.batch(window, {}, seeded(loop.run, "ahead"))
-    drawings = [d._replace(times=loop.pace.windows) for d in policy.drawings]
-    guard, length = loop.guard.watch.probing, policy.length
-    if guard.prompts:
+    watch, windows = loop.guard.watch, loop.pace.windows
+    drawings = [d._replace(times=windows) for d in policy.drawings]
+    read, beside = 0, ()
+    if watch.probing.prompts:
+        probing = watch.probing
+        count = min(probing.probes, len(probing.prompts))
+        asked = policy.length(probing.prompts[:count])
         # The base answers once more, at the start.
-        count = min(guard.probes, len(guard.prompts))
-        asked = length(guard.prompts[:count])
-        drawings.append(Drawing(audits + 1, count, guard.answers, asked, guard.max_tokens, False))
+        drawings.append(Drawing(audits + 1, count, probing.answers, asked, probing.max_tokens, False))
+        # What several indicators want to know of an answer is read in one pass.
+        costs = [i.cost(count, probing.answers, asked + probing.max_tokens) for i in watch.indicators]
+        read, beside = audits * max((cost.tokens_in for cost in costs), default=0), (watch.base,)
     if held_out is not None:
         every, count = loop.pace.examine_every, len(held_out.prompts)
-        times = 2 + ((loop.pace.windows - 1) // every if every else 0)
-        asked = length(held_out.prompts)
+        times = 2 + ((windows - 1) // every if every else 0)
+        asked = policy.length(held_out.prompts)
         drawings.append(Drawing(times, count, held_out.n, asked, held_out.max_tokens, False))
-    beside = (loop.guard.watch.base,) if guard.prompts else ()
-    return learner.foresee(Ahead(window, batch, loop.pace.windows, tuple(drawings), read, beside))
+    return learner.foresee(Ahead(window, batch, windows, tuple(drawings), read, beside))
 
 
 class _Imagined:

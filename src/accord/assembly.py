@@ -347,9 +347,7 @@ def _announce(place: Place, loop: Loop) -> None:
 def _foretell(place: Place, loop: Loop, asking: Sequence[Asking], held_out: HeldOutSet | None) -> None:
     """What the first screen says of memory, time and the first row."""
     place.progress.advance(0, "estimating memory and time")
-    watch, audits = loop.guard.watch, _audits(loop.pace)
-    read = audits * _looking(watch) if watch.probing.prompts else 0
-    for line in foretold(loop, [one.ask for one in asking], held_out, audits, read):
+    for line in foretold(loop, [one.ask for one in asking], held_out, _audits(loop.pace)):
         place.progress.say(line)
 
 

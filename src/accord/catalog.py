@@ -58,6 +58,7 @@ INDICATORS = {
     "reverse_kl": "accord.indicators.reverse_kl:ReverseKL",
 }
 RULES = {
+    "both_fell": "accord.rules:BothFell",
     "fault": "accord.rules:Fault",
     "fell": "accord.rules:Fell",
     "grew": "accord.rules:Grew",

@@ -5,6 +5,7 @@ A part is added by writing one file that satisfies one of these protocols and on
 time, holds state or decides anything.
 """
 
+# size: every contract in one file, as the architecture has it
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
@@ -87,7 +88,7 @@ class Scored(NamedTuple):
 
 
 class Sampler(Protocol):
-    """Answers prompts, and says what it can: ``sample``, ``logp``, ``rank``, ``entropy``, ``support``, ``score``.
+    """Answers prompts, and says what it can: ``sample, logp, rank, entropy, support``, or ``score``.
 
     ``logp``: log-probability of each answer token at the answer's temperature. ``rank``: how many tokens were
     more probable (0 is the greedy choice). ``entropy``: of the next-token distribution, in nats. ``support``:
@@ -122,7 +123,7 @@ class Calibrated(Protocol):
 
     @property
     def spread_limit(self) -> float | None:
-        """The standard deviation of its heads (n − 1) above which it does not know the answer, if measured."""
+        """The standard deviation of its heads (n − 1) above which it does not know, if measured."""
         ...
 
 
@@ -139,7 +140,7 @@ class StepOutcome(NamedTuple):
 
 
 class Out(Protocol):
-    """What the model computed for one micro-batch: torch tensors. What a loss does not read is not computed."""
+    """What the model computed for one micro-batch, as tensors. What a loss does not read is not computed."""
 
     @property
     def logp_T(self) -> Tensor:
@@ -179,7 +180,7 @@ class Needs(NamedTuple):
 
 
 class Task(NamedTuple):
-    """What a stage wants of a learner. ``run`` is ``run/stage``; ``by``: whose answers the method learns from."""
+    """What a stage wants of a learner. ``run`` is ``run/stage``; ``by`` says whose answers it learns from."""
 
     run: str
     seed: int
@@ -203,7 +204,7 @@ class Learner(Protocol):
     def update(self, batch: Batch, step: int, loss: Loss, done: float = 0.0) -> StepOutcome:
         """One optimizer step on ``batch.steps[step]``. Exact under any split into micro-batches.
 
-        ``done``: the share of the stage that lies behind, which is all that a schedule may go by.
+        ``done``: the share of the stage that lies behind. A schedule goes by it and by the number of updates.
         """
         ...
 
@@ -250,7 +251,8 @@ class Ahead(NamedTuple):
     """What a stage will have its learner do, as far as can be told before it starts.
 
     ``window`` and ``batch`` are its first, with verdicts made up and drawn answers as long as they may be;
-    ``read``: tokens that will only be read, in all; ``beside``: other models that will answer.
+    ``read``: tokens that the guard will read in all, each answer with its prompt; ``beside``: other models
+    that will answer.
     """
 
     window: Window

@@ -26,7 +26,7 @@ from accord.part import Part
 from accord.ports import History, Rule
 from accord.records import Action, Decision, NotMeasured, Reading, Record, StepEvent
 
-__all__ = ["Fault", "Fell", "Grew", "Missing", "NonFinite", "Rose", "Unread", "default_rules"]
+__all__ = ["BothFell", "Fault", "Fell", "Grew", "Missing", "NonFinite", "Rose", "Unread", "default_rules"]
 
 
 class NonFinite(Part):
@@ -209,6 +209,36 @@ class Unread(Part):
         return _say(self.name, history, "pause", reason, [first, said[-1]])
 
 
+class BothFell(Part):
+    """Chosen and rejected answers both lose probability in most pairs, ``updates`` long: a warning, once.
+
+    The margin grows all the same, so no loss shows it: the probability goes to answers nobody compared.
+    """
+
+    share: float = Field(default=0.5, gt=0, le=1)
+    updates: int = Field(default=10, ge=1)
+    action: Action = "continue"
+
+    @property
+    def name(self) -> str:
+        return "both_fell"
+
+    def __call__(self, history: History) -> Decision:
+        told = [event for event in history.events if "loss/both_fell" in event.scalars]
+        last = _distinct(told)[-self.updates :]
+        warned = any(one.rule == self.name and one.reason for one in history.decisions)
+        if len(last) < self.updates or (warned and self.action == "continue"):
+            return _nothing(self.name, history)
+        fell = sum(event.scalars["loss/both_fell"] for event in last) / len(last)
+        if not fell > self.share:
+            return _nothing(self.name, history)
+        reason = (
+            f"in {fell:.0%} of the pairs of the last {len(last)} updates the chosen answer, too, is less "
+            f"probable than at the start; tolerated: {self.share:.0%}"
+        )
+        return _say(self.name, history, self.action, reason, last)
+
+
 def default_rules() -> tuple[Rule, ...]:
     """The rules in use where a plan names none, with the tolerances of the guard's design.
 
@@ -219,6 +249,7 @@ def default_rules() -> tuple[Rule, ...]:
         NonFinite(),
         Fault(),
         Missing(),
+        BothFell(),
         Fell(indicator="diversity", by=0.5),
         Rose(indicator="base_rank", by=0.08),
         Grew(indicator="reverse_kl"),

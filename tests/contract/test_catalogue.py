@@ -73,7 +73,7 @@ RULES: dict[str, dict[str, Any]] = {
     "unread": {"indicator": "measure"},
 }
 INDICATORS = ("base_rank", "diversity", "reverse_kl")
-ENGINES = ("local", "scripted")
+ENGINES = ("local", "ranks", "scripted")  # ranks starts processes: tests/invariance/test_ranks.py
 SOURCES = ("offline", "rollouts")
 STORES: dict[str, Callable[[Path], Any]] = {
     "memory": lambda folder: MemoryStore(),

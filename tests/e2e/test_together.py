@@ -172,6 +172,7 @@ def test_a_finished_run_resumed_only_gets_its_report_again(files: Path, place: P
         "stages": ["amplify", "imitate"],
         "decision": None,
         "report": None,
+        "repeat": json.loads(again.out)["repeat"],
     }
     after = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
     assert after.keys() == before.keys()

@@ -1,4 +1,4 @@
-"""What other processes must be able to import: losses for ``test_ranks.py``, and a rank 0 that can be killed."""
+"""What other processes import: losses for ``test_ranks.py``, and a rank 0 that can be killed."""
 
 from __future__ import annotations
 
@@ -10,13 +10,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from accord.engines.local import Local
 from accord.engines.ranks import Ranks
 from accord.maths.batches import likelihood_batch
+from accord.methods.sft import SFT
 from accord.ports import How, Needs, Task
-from accord.records import Episode, Prompt, Response
+from accord.records import Episode, Prompt
 from accord.records.rows import Batch, Row
 
 SETTINGS: dict[str, Any] = {
@@ -27,6 +29,9 @@ SETTINGS: dict[str, Any] = {
     "precision": "float32",
     "device": "cpu",
 }
+
+
+_PLAIN = Needs()
 
 
 def nll(out: Any, batch: Batch) -> Mapping[str, torch.Tensor]:
@@ -75,32 +80,27 @@ class Dies:
         return nll(out, batch)
 
 
-def one(model: Path, needs: Needs = Needs(), **told: Any) -> Any:
+def one(model: Path, needs: Needs = _PLAIN, **told: Any) -> Any:
     return Local(**SETTINGS | told).learner(str(model), Task("run/stage", 0, needs))
 
 
-def two(model: Path, needs: Needs = Needs(), **told: Any) -> Any:
+def two(model: Path, needs: Needs = _PLAIN, **told: Any) -> Any:
     return Ranks(local=Local(**SETTINGS | told), timeout=240).learner(str(model), Task("run/stage", 0, needs))
 
 
-def rank_zero(model: str, ends: str) -> None:
-    """Trains on two ranks: until it is killed, or a few steps and then to the end of the program."""
+def rank_zero(model: str, ends: str) -> Any:
+    """Trains on two ranks: until it is killed, or a few steps. Returns the learner, still open."""
     learner = two(Path(model))
-    row = Row((Episode.single(Response.model_validate(learner.sampler().encode(Prompt.of("a"), "b"))),))
-    batch = likelihood_batch([row, row], 1, 2, np_rng(), {})
+    row = Row((Episode.single(learner.sampler().encode(Prompt.of("a"), "b")),))
+    batch = likelihood_batch([row, row], 1, 2, np.random.default_rng(0), {})
     print(learner._group.place.folder, *learner._group.pids, flush=True)  # noqa: T201
     step = 0
     while ends == "killed" or step < 3:
-        assert learner.update(batch, 0, nll).applied
+        assert learner.update(batch, 0, SFT().loss).applied
         asyncio.run(learner.sampler().sample([Prompt.of("a"), Prompt.of("b")], 2, How("key", 1.0, 3)))
         step += 1
-
-
-def np_rng() -> Any:
-    import numpy as np
-
-    return np.random.default_rng(0)
+    return learner
 
 
 if __name__ == "__main__":
-    rank_zero(*sys.argv[1:])
+    kept = rank_zero(*sys.argv[1:])  # to the very end of the program

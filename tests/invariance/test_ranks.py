@@ -38,6 +38,7 @@ from accord.plan import Plan
 from accord.ports import How, Needs
 from accord.records import Episode, ModelRef, Prompt
 from accord.records.rows import Batch, Row, Text, Window
+from accord.testing import check_sampler
 
 pytestmark = pytest.mark.skipif(
     not distributed.is_available() or not distributed.is_gloo_available(),
@@ -50,7 +51,12 @@ ANSWERS = ["a", "hello", "a much longer answer than the others, with words", "é
 # Rows of each step: all; three of unequal length; one, so that a rank has none; two of one prompt; the rest.
 STEPS = ([7, 2, 0, 1, 3, 4, 6, 5], [2, 0, 5], [1], [3, 6], [0, 1, 4, 5, 6, 7])
 PROMPTS = [Prompt.of("?" * (1 + 5 * (i % 3))) for i in range(8)]
-CASES = {"lora": {"adapter": "lora", "tokens_per_pass": 40}, "full": {"adapter": "full"}}
+# AdamW divides by the root of the second moment: where a gradient is next to nothing rounding errors decide,
+# and one process in small passes differs from itself in large ones by 4e-3 of the learning rate.
+CASES = {
+    "lora": {"adapter": "lora", "lr": 1e-3, "tokens_per_pass": 40},
+    "full": {"adapter": "full", "lr": 1e-4},
+}
 
 
 class Learners:
@@ -132,7 +138,7 @@ def test_five_steps_give_the_weights_of_one_process(learners: Learners, gap: Gap
     one, two = learners.one(case), learners.two(case)
     start = weights(one)
     wanted = trained(one)
-    assert gap(wanted, start)[0] > 1e-3, "they moved much further than they may differ"
+    assert gap(wanted, start)[0] > 3e-4, "they moved much further than they may differ"
     assert gap(wanted, trained(two))[0] <= 1e-6
     two.check_equal()
 
@@ -189,6 +195,13 @@ def test_it_measures_answers_and_scores_as_one_process(learners: Learners) -> No
         assert all(theirs.columns[name] == pytest.approx(ours.columns[name], abs=1e-5) for name in want)
 
 
+def test_its_view_keeps_the_promises_of_a_sampler(learners: Learners) -> None:
+    two = learners.two("lora")
+    trained(two, range(1))
+    check_sampler(two.sampler(), PROMPTS[:3])
+    assert two.notes[0].startswith("2 processes share the rows")
+
+
 def test_calls_of_a_view_may_be_under_way_together(learners: Learners) -> None:
     """Overseers ask when they like; every rank makes the calls in one order."""
     two = learners.two("lora")
@@ -231,9 +244,8 @@ def test_a_reward_model_remembers_what_all_ranks_saw(tiny: Path, tmp_path: Path)
     method = RewardModel(heads=2, rows_per_step=4)
     one = ranked.one(tiny, method.needs())
     episodes = [row.episodes[0] for row in rows_of(one)]
-    pairs = [
-        Row((episodes[i], replace_prompt(episodes[i + 1], episodes[i])), {"p": 1.0}) for i in range(0, 8, 2)
-    ]
+    couples = zip(episodes[::2], episodes[1::2], strict=True)
+    pairs = [Row((chosen, asked_too(other, chosen)), {"p": 1.0}) for chosen, other in couples]
     batch, _ = method.batch(Window(0, tuple(pairs)), {}, np.random.default_rng(0))
     two = ranked.two(tiny, method.needs())
     for made in (one, two):
@@ -242,9 +254,14 @@ def test_a_reward_model_remembers_what_all_ranks_saw(tiny: Path, tmp_path: Path)
     assert len(two._seen.rows) == len(one._seen.rows) == 8
     assert cards[1].shift == pytest.approx(cards[0].shift, abs=1e-6)
     assert cards[1].spread_limit == pytest.approx(cards[0].spread_limit, abs=1e-6)
+    folder, (pid,) = two._group.place.folder, two._group.pids
+    del two, made
+    gc.collect()
+    assert soon(lambda: gone(pid)), "a follower ends with its learner"
+    assert not folder.exists()
 
 
-def replace_prompt(episode: Episode, other: Episode) -> Episode:
+def asked_too(episode: Episode, other: Episode) -> Episode:
     """The same answer to another prompt."""
     told = episode.model_dump() | {"prompt": other.prompt, "prompt_tokens": other.prompt_tokens}
     return Episode.model_validate(told)
@@ -315,7 +332,7 @@ def test_a_call_that_is_broken_off_ends_the_others(learners: Learners) -> None:
 
 
 def test_followers_end_with_rank_zero(tiny: Path) -> None:
-    """Killed without a warning, or at its end: then also without a word of gloo's, and nothing left behind."""
+    """Killed without a warning; or at its end, then without a word of gloo's and with nothing left behind."""
     path = {"PYTHONPATH": os.pathsep.join(entry for entry in sys.path if entry)}
     told: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     words = [sys.executable, "-m", "invariance.ranked", str(tiny)]
@@ -337,15 +354,6 @@ def test_followers_end_with_rank_zero(tiny: Path) -> None:
     assert not Path(folder).exists()
 
 
-def test_followers_end_with_the_learner(learners: Learners) -> None:
-    two = Learners(learners.model, learners._folder).two("lora")
-    folder, (pid,) = two._group.place.folder, two._group.pids
-    del two
-    gc.collect()
-    assert soon(lambda: gone(pid))
-    assert not folder.exists()
-
-
 # In a plan
 
 
@@ -357,7 +365,7 @@ def test_a_plan_gives_the_model_of_one_process(tmp_path: Path, monkeypatch: pyte
     shared = tiny_plan(only=True, learner={"name": "ranks", "processes": 2, "local": local})
     found: list[Weights] = []
     for name, table in (("one", plan), ("two", shared)):
-        outcome = run(Plan.model_validate(table), name=name, store="none")
+        outcome = run(Plan.model_validate(table), runs=Path(name), name="run", store="none")
         assert outcome.action == "done"
         found.append(load_file(outcome.folder / "amplify" / "model" / "model.safetensors"))
     start = load_file(tmp_path / "tiny" / "model.safetensors")

@@ -37,7 +37,7 @@ class Light(PathFinder):
         return (d for d in found if re.sub("[-.]+", "_", d.metadata["Name"]).lower() not in {HEAVY!r})
 sys.meta_path[:] = [Light if finder is PathFinder else finder for finder in sys.meta_path]
 """
-HEAVY_MODULES = ("accord.engines.local.", "accord.maths.tensor.")
+HEAVY_MODULES = ("accord.engines.local.", "accord.engines.ranks.", "accord.maths.tensor.")
 IMPORT_ALL = """
 import importlib, json, pkgutil, accord
 names = [m.name for m in pkgutil.walk_packages(accord.__path__, "accord.", onerror=lambda name: None)]

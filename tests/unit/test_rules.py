@@ -14,7 +14,7 @@ from accord.indicators.diversity import Diversity
 from accord.indicators.reverse_kl import ReverseKL
 from accord.ports import History, Rule
 from accord.records import Decision, NotMeasured, Reading, StepEvent
-from accord.rules import Fault, Fell, Grew, Missing, NonFinite, Rose, Unread, default_rules
+from accord.rules import BothFell, Fault, Fell, Grew, Missing, NonFinite, Rose, Unread, default_rules
 
 FELL = Fell(indicator="diversity", by=0.5)
 ROSE = Rose(indicator="base_rank", by=0.08)
@@ -376,3 +376,23 @@ def test_the_defaults_have_the_tolerances_of_the_design() -> None:
     assert rules["non_finite"] == NonFinite(within=20)
     assert rules["missing"] == Missing(share=0.2)
     assert "fault" in rules
+
+
+def test_pairs_whose_answers_both_fall_are_warned_of_once() -> None:
+    def told(step: int, fell: float) -> StepEvent:
+        scalars = {"applied": 1.0, "loss/both_fell": fell}
+        return StepEvent(run="r/s", name="update", step=step, window=0, scalars=scalars)
+
+    rule = BothFell(updates=3)
+    few = tuple(told(step, 0.9) for step in (1, 2))
+    quiet = tuple(told(step, 0.4) for step in (1, 2, 3))
+    loud = tuple(told(step, 0.9 if step > 3 else 0.0) for step in range(1, 7))
+    for events in (few, quiet):
+        found = rule(History("r/s", 6, events, (), ()))
+        assert (found.action, found.reason) == ("continue", "")
+    warning = rule(History("r/s", 6, loud, (), ()))
+    assert warning.action == "continue"
+    assert "90 %" in warning.reason.replace("%", " %").replace("  ", " ")
+    assert warning.parents == tuple(event.id for event in loud[-3:])
+    assert rule(History("r/s", 6, loud, (), (warning,))).reason == ""
+    assert BothFell(updates=3, action="pause")(History("r/s", 6, loud, (), ())).action == "pause"

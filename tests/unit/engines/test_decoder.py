@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -257,13 +258,16 @@ def test_between_two_tokens_the_caller_computes_as_before(model: Any, way: str) 
         for _ in range(2)
     ]
     found: list[list[Drawn]] = [[], []]
-    for step in range(14):
-        for i, batches in enumerate(ways):
-            found[i] += next(batches, [])
-            assert not torch.is_inference_mode_enabled(), step
-            x = torch.ones(2, requires_grad=True)
-            (x * x).sum().backward()
-            assert x.grad is not None
+    with ExitStack() as open_ways:
+        for batches in ways:
+            open_ways.callback(batches.close)
+        for step in range(14):
+            for i, batches in enumerate(ways):
+                found[i] += next(batches, [])
+                assert not torch.is_inference_mode_enabled(), step
+                x = torch.ones(2, requires_grad=True)
+                (x * x).sum().backward()
+                assert x.grad is not None
     assert [d.tokens for d in found[0]] == [d.tokens for d in found[1]]
     assert len(found[0]) == 2
 

@@ -29,6 +29,7 @@ def looks(layout: Layout) -> dict[int, list[int]]:
     """For each packed place what it may look at; each place asks once."""
     found: dict[int, list[int]] = {}
     for job in layout.jobs:
+        assert bool((job.bar_NQK == 0).any(2).all()), "a softmax over nothing is no number"
         for n, q in job.real_NQ.nonzero().tolist():
             place = int(job.ask_NQ[n, q])
             assert place not in found

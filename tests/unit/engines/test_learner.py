@@ -1,5 +1,6 @@
 """LocalLearner: what it trains, refuses, saves and exports. Exactness stands in tests/invariance."""
 
+# size: one learner, its whole contract
 from __future__ import annotations
 
 import asyncio

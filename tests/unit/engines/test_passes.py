@@ -67,13 +67,29 @@ def test_gated_is_silu_times_the_other_half() -> None:
     same([gated(x)], [nn.functional.silu(first) * second])
 
 
+Turn = tuple[Tensor, Tensor]
+
+
+def turns(angle: Tensor) -> tuple[Turn, Turn]:
+    """As a pass takes it, with the sign of the halves in the sine; and plain."""
+    cos, sin = angle.cos(), angle.sin()
+    half = sin.shape[2] // 2
+    return (cos, torch.cat([-sin[..., :half], sin[..., half:]], 2)), (cos, sin)
+
+
+def spun(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    """As transformers writes it."""
+    half = x.shape[-1] // 2
+    return x * cos + torch.cat([-x[..., half:], x[..., :half]], -1) * sin
+
+
 def test_turned_backwards_is_its_transpose() -> None:
     x, y = drawn(6, 3, 4, grad=False), drawn(6, 3, 4, seed=1, grad=False)
-    angle = torch.linspace(0, 3, 12, dtype=F64).view(6, 1, 2).repeat(1, 1, 2)
-    cos, sin = angle.cos(), angle.sin()
-    left, right = (turned(x, cos, sin) * y).sum(), (x * turned(y, cos, -sin)).sum()
+    turn, plain = turns(torch.linspace(0, 3, 12, dtype=F64).view(6, 1, 2).repeat(1, 1, 2))
+    same([turned(x, turn)], [spun(x, *plain)])
+    left, right = (turned(x, turn) * y).sum(), (x * turned(y, turn, back=True)).sum()
     assert float(left) == pytest.approx(float(right), rel=1e-12)
-    same([turned(turned(x, cos, sin), cos, -sin)], [x])
+    same([turned(turned(x, turn), turn, back=True)], [x])
 
 
 # Products
@@ -189,12 +205,9 @@ def texts() -> list[Masked]:
 def causal(qkv: Tensor, turn: tuple[Tensor, Tensor], shape: tuple[int, int, int], see: Tensor) -> Tensor:
     """The plain formula over all tokens at once, ``see[q, k]`` telling who looks at whom."""
     heads, shared, size = shape
-    cos, sin = turn
     wide = qkv.view(len(qkv), heads + 2 * shared, size)
-    half = size // 2
-    swapped = torch.cat([-wide[..., half:], wide[..., :half]], -1)
-    spun = wide * cos + swapped * sin
-    q, k, v = spun[:, :heads], spun[:, heads : heads + shared], wide[:, heads + shared :]
+    turned = spun(wide, *turn)
+    q, k, v = turned[:, :heads], turned[:, heads : heads + shared], wide[:, heads + shared :]
     k, v = (x.repeat_interleave(heads // shared, 1) for x in (k, v))
     scores = torch.einsum("qhd,khd->hqk", q, k) / size**0.5
     weights = torch.softmax(scores.masked_fill(~see, -torch.inf), 2)
@@ -219,10 +232,10 @@ def test_attend_is_softmax_attention_with_its_derivative(shape: tuple[int, int, 
     heads, shared, size = shape
     qkv = drawn(count, (heads + 2 * shared) * size)
     angle = layout.position_T[:, None, None].to(F64) * torch.linspace(0.1, 1, size // 2, dtype=F64).repeat(2)
-    turn = (angle.cos(), angle.sin())
+    turn, plain_turn = turns(angle)
     see = visible(layout.jobs, count)
     assert int(see.any(1).sum()) == count
-    out, plain = attend(qkv, turn, shape, layout.jobs), causal(qkv, turn, shape, see)
+    out, plain = attend(qkv, turn, shape, layout.jobs), causal(qkv, plain_turn, shape, see)
     same([out.detach(), *grads(out, [qkv])], [plain.detach(), *grads(plain, [qkv])])
 
 

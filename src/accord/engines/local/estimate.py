@@ -33,8 +33,8 @@ _LONGER = 1.5  # caches of answers grow by half
 class Sizes(NamedTuple):
     """The models of a stage as they stand, and what each thing to come takes for one of its units.
 
-    Bytes: ``held`` by part, what the process has now; ``second``, a second model for the reference; ``copies``,
-    the decode copies that are still to be made; ``renewed``, what making the policy's anew takes beside it;
+    Bytes: ``held`` by part, what the process has now; ``second``, a second model for the reference;
+    ``copies``, the decode copies that are still to be made; ``renewed``, what making the policy's anew takes beside it;
     ``keys``, keys and values of one token; ``state``, what stands between layers for one token. ``trained``
     counts weights; ``flows``, answers are drawn in so many threads; ``narrow``: passes compute in bfloat16.
     """
@@ -185,9 +185,16 @@ def seconds(pace: Pace, decoding: float, work: Work, bodies: int) -> dict[str, f
     drawing = pace.forward[1] * asked / bodies + (said / decoding if said else 0.0)
     return {
         "learning": ahead.windows * learning,
-        "measuring": ahead.windows * reading + pace.forward[1] * ahead.read / bodies,
+        "measuring": ahead.windows * reading + pace.forward[1] * _looked(work) / bodies,
         "answering": drawing,
     }
+
+
+def _looked(work: Work) -> float:
+    """Tokens that the guard's reading computes, where answers to one prompt share it."""
+    for guard in (d for d in work.ahead.drawings if not d.by_source and work.share):
+        return work.ahead.read * (guard.asked / guard.n + guard.max_tokens) / (guard.asked + guard.max_tokens)
+    return work.ahead.read
 
 
 def estimated(sizes: Sizes, kept: Kept, work: Work, room: int, times: Mapping[str, float]) -> Estimate:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 import torch
 from torch import nn
 
-from accord.engines.local.estimate import Sizes, Work, estimated, parts, refusal, seconds
+from accord.engines.local.estimate import Estimate, Sizes, Work, estimated, parts, refusal, seconds
 from accord.engines.local.layout import shared_length
 from accord.engines.local.llama import refusal as outside_family
 from accord.engines.local.room import held, room
@@ -58,8 +58,8 @@ class Workshop(NamedTuple):
         return self.opened.model.device
 
 
-def foreseen(shop: Workshop, ahead: Ahead) -> list[str]:
-    """What the stage takes, for a person, and its first row. Refused where it does not fit."""
+def foreseen(shop: Workshop, ahead: Ahead) -> Estimate:
+    """What the stage takes; the lines end with its first row. Refused where it does not fit."""
     work = Work(ahead, shop.config.tokens_per_pass, shop.forward.share, shop.needs.columns)
     have = room(shop.device)
     unmade = _sizes(shop, ahead)
@@ -70,18 +70,18 @@ def foreseen(shop: Workshop, ahead: Ahead) -> list[str]:
     way = Way(shop.answers, shop.needs.scores > 0, shop.critic is not None, models, shop.trained)
     sequences = ahead.batch.sequences or _sequences(ahead)
     words = [token for s in sequences[:64] for token in s.tokens][:4096] or [0]
+    _recompute(shop, False)
     rates = kept(way, words)
     work = _fitted(shop, _sizes(shop, ahead), rates, work._replace(share=shop.forward.share), have)
-    for body in shop.bodies:
-        body.recompute = work.again
+    _recompute(shop, work.again)
     every = [one for step in work.steps() for one in step]
     tokens = max((one.tokens for one in every), default=0)
     share = sum(one.answers for one in every) / max(1, sum(one.tokens for one in every))
     sizes = _sizes(shop, ahead)
     pace = timed(way, words, min(work.budget, tokens), share)
     times = seconds(pace, _decoding(shop, ahead), work._replace(again=False), len(shop.bodies))
-    told = estimated(sizes, rates, work, have, times).told
-    return [*told, *_first_row(shop, ahead)]
+    found = estimated(sizes, rates, work, have, times)
+    return found._replace(told=(*found.told, *_first_row(shop, ahead)))
 
 
 def _fitted(shop: Workshop, sizes: Sizes, rates: Kept, work: Work, have: int) -> Work:
@@ -94,6 +94,11 @@ def _fitted(shop: Workshop, sizes: Sizes, rates: Kept, work: Work, have: int) ->
     if sum(parts(sizes, rates, work).values()) <= have:
         return work
     raise refusal(sizes, rates, work, have)
+
+
+def _recompute(shop: Workshop, wanted: bool) -> None:
+    for body in shop.bodies:
+        body.recompute = wanted
 
 
 def _sizes(shop: Workshop, ahead: Ahead) -> Sizes:

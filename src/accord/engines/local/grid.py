@@ -114,7 +114,7 @@ class Grid(NamedTuple):
         after: tuple[Tensor, Tensor],
         bar: Tensor | None,
     ) -> Tensor:
-        """Each row over its prompt's keys, shared by the slot's answers, and over its own. Queries are scaled."""
+        """Each row over its prompt's keys, shared by the slot's answers, and its own. Queries are scaled."""
         heads, shared = shape
         slots, times, size, n = len(self.said_S), heads // shared, qkv_RHD.shape[2], self.n
         grid = qkv_RHD

@@ -209,11 +209,9 @@ def _job(readers: Sequence[_Reader], device: torch.device) -> Job:
     )
     q, p = torch.arange(width)[None], torch.arange(before)[None]
     real_q, real_p = q < length, p < prefix
+    # A place that is padding sees what the last real one sees, so that no row of weights is empty.
     own = real_q[:, None, :] & (q[0][None, :, None] >= q[0][None, None, :])
     seen = torch.cat([real_p[:, None, :].expand(-1, width, -1), own], 2)
-    # A place that is padding looks at itself alone, so that no row of weights is empty.
-    blind = ~seen.any(2)
-    seen[:, :, before:] |= blind[:, :, None] & torch.eye(width, dtype=torch.bool)
     bar = torch.zeros(seen.shape).masked_fill_(~seen, -torch.inf)
     ask = torch.where(real_q, start + q, start)
     look = torch.cat([torch.where(real_p, prefix_at + p, prefix_at), ask], 1)

@@ -92,7 +92,7 @@ class LocalLearner:
         return [n for n in (*self._opened.notes, self._decoder.note, self._forward.note) if n]
 
     def foresee(self, ahead: Ahead) -> list[str]:
-        """What the stage takes, and its first row. From now on layers are recomputed if memory demands it."""
+        """What the stage takes, and its first row. From now on layers are recomputed if memory demands."""
         from accord.engines.local.foresight import Workshop, foreseen
 
         shop = Workshop(
@@ -108,7 +108,7 @@ class LocalLearner:
             decode=self._dtypes.decode,
             version=self.version,
         )
-        return foreseen(shop, ahead)
+        return list(foreseen(shop, ahead).told)
 
     def sampler(self) -> Sampler:
         return LocalSampler(

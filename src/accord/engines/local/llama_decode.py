@@ -134,14 +134,14 @@ class LlamaDecoder:
         flows = [self._flowing(wanted, share, max_tokens, temperature, stop) for share in shares]
         yield from side_by_side(flows, cores)
 
+    @torch.inference_mode()  # on a generator torch leaves the mode at every yield
     def _flowing(
         self, wanted: list[Wanted], share: list[int], most: int, temperature: float, stop: frozenset[int]
     ) -> Iterator[list[Drawn]]:
-        with torch.inference_mode():
-            flow = _Flow(self, [wanted[p] for p in share], most, temperature, stop)
-            while flow.going():
-                done = [*flow.admit(), *flow.advance()]
-                yield [drawn._replace(prompt=share[drawn.prompt]) for drawn in done]
+        flow = _Flow(self, [wanted[p] for p in share], most, temperature, stop)
+        while flow.going():
+            done = [*flow.admit(), *flow.advance()]
+            yield [drawn._replace(prompt=share[drawn.prompt]) for drawn in done]
 
     def _packs(self) -> bool:
         """Whether packed products work here and say what plain ones say."""

@@ -57,7 +57,10 @@ def read_state(
     for joint, value in moments.items():
         name, _, key = joint.rpartition("|")
         optimizer.state[trained[name]][key] = value.to(trained[name].device)
-    return cast("dict[str, Any]", json.loads((folder / "learner.json").read_text(encoding="utf-8")))
+    try:
+        return cast("dict[str, Any]", json.loads((folder / "learner.json").read_text(encoding="utf-8")))
+    except (OSError, ValueError) as error:
+        raise Unreadable(folder / "learner.json", "what a learner saved", str(error)) from error
 
 
 def export_model(model: PreTrainedModel, opened: Opened, to: Path) -> None:
@@ -80,8 +83,8 @@ def export_model(model: PreTrainedModel, opened: Opened, to: Path) -> None:
 def _padding(opened: Opened) -> tuple[int | None, Any]:
     """What a classifier pads with, and a tokenizer that pads with it.
 
-    transformers reads the score at the last token that is not the padding. Where answers end with that token it
-    would read one too early; so another special token pads, or none: then it reads single rows only.
+    transformers reads the score at the last token that is not the padding. Where answers end with that very
+    token it would read one too early; so another special token pads, or none: then it reads single rows.
     """
     tokenizer = copy.deepcopy(cast(Any, opened.tokenizer))
     ids = [tokenizer.pad_token_id, tokenizer.unk_token_id, *tokenizer.all_special_ids]
@@ -110,4 +113,7 @@ def _told_as_oserror(path: Path) -> Generator[None]:
 
 
 def _read(path: Path) -> dict[str, Tensor]:
-    return cast(Any, safetensors).load_file(path)
+    try:
+        return cast(Any, safetensors).load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise Unreadable(path, "the tensors of a checkpoint", str(error)) from error

@@ -117,7 +117,7 @@ def tokenizer_digest(tokenizer: object) -> str:
     inner: dict[str, object] = json.loads(cast(Any, tokenizer).backend_tokenizer.to_str())
     for passing in ("version", "padding", "truncation"):
         inner.pop(passing, None)
-    names = cast(Any, tokenizer).special_tokens_map
+    names = {n: token for n, token in cast(Any, tokenizer).special_tokens_map.items() if n != "pad_token"}
     # Plain sorted JSON: records.canonical takes seconds for a large vocabulary.
     text = json.dumps({"tokenizer": inner, "special": names}, sort_keys=True, ensure_ascii=False, default=str)
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 __all__ = ["Kept", "Pace", "Way", "decoded", "kept", "timed"]
 
 _ROW = 128
-_SECONDS = 1.0  # about as long as the longest timed pass may take
-_SAID = 9  # tokens of each answer of the trial
+_SECONDS = 0.7  # about as long as the longest timed pass may take
+_SAID = 7  # tokens of each answer of the trial
 
 
 class Way(NamedTuple):
@@ -86,7 +86,7 @@ def kept(way: Way, words: Sequence[int]) -> Kept:
 
 
 def timed(way: Way, words: Sequence[int], most: int, share: float) -> Pace:
-    """Seconds of one row and of as many side by side as about a second allows, up to ``most`` tokens.
+    """Seconds of one row and of as many side by side as fits into ``_SECONDS``, up to ``most`` tokens.
 
     ``share``: how many of the tokens are answers. The smaller of two times counts: what else the machine does
     only adds.

@@ -11,8 +11,10 @@ import os
 import pickle
 import queue
 import signal
+import sys
 import threading
 import traceback
+from types import TracebackType
 from typing import IO, TYPE_CHECKING, Any, cast
 
 from accord.engines.local import calm_threads
@@ -29,6 +31,7 @@ def follow() -> None:
     """Open the learner that the first message describes; then make every call that is told."""
     # A Ctrl-C in the terminal reaches all processes; what becomes of it is rank 0's to say.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    sys.excepthook = _broken
     inbox: queue.Queue[bytes] = queue.Queue()
     threading.Thread(target=_read, args=(_input(), inbox), daemon=True).start()
     calm_threads()
@@ -57,6 +60,12 @@ def _made(learner: RankLearner, name: str, given: tuple[Any, ...]) -> None:
             asyncio.run(learner.sampler().score(*given))
         case _:
             getattr(learner, name)(*given)
+
+
+def _broken(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """An error outside of any call: printed, and the end, before gloo's threads can make it an abort."""
+    traceback.print_exception(kind, error, trace)
+    os._exit(1)
 
 
 def _input() -> IO[bytes]:

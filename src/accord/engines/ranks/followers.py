@@ -24,6 +24,7 @@ __all__ = ["HEAD", "Followers", "Lost"]
 
 HEAD = 8  # bytes that tell the length of a message
 _TOLD = 6  # lines of a follower's output in an error
+_LATE = 2.0  # seconds until the end of a process can be seen, once its connections are gone
 _LEAVE = 10.0  # seconds to end by itself, once there is nothing to follow
 
 
@@ -84,7 +85,7 @@ class Followers:
     def lost(self, reason: str) -> Lost:
         """Who ended and how, or else the ``reason``, with the last lines of what they printed."""
         # The end of a connection is known before the end of the process it went to.
-        latest = time.monotonic() + 1
+        latest = time.monotonic() + _LATE
         while not (ended := self._ended()) and time.monotonic() < latest:
             time.sleep(0.01)
         lines = [f"rank {rank} of {self._count + 1} {how}" for rank, how in ended]

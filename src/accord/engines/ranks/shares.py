@@ -6,13 +6,16 @@ ranks that cut differently would leave rows out.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
 from accord.engines.local.layout import clustered, shared_length
 from accord.records import Sequence as Masked
 
-__all__ = ["balanced", "shares"]
+__all__ = ["Piece", "balanced", "shares"]
+
+_SLACK = 1.25  # rather this much too large than a prompt read twice
 
 
 class Piece(NamedTuple):
@@ -42,14 +45,14 @@ def balanced(pieces: Sequence[Piece], ranks: int) -> list[list[int]]:
 def shares(rows: Sequence[Sequence[Masked]], ranks: int) -> list[list[int]]:
     """The rows that each rank takes, each row given by its sequences.
 
-    Rows with one prompt stay together, for it is read once; unless they are more than a fair share.
+    Rows with one prompt stay together, for it is read once; unless they are much more than a fair share.
 
     >>> def row(prompt, said):
     ...     return [Masked((*prompt, *said), (False,) * len(prompt) + (True,) * len(said))]
     >>> shares([row((1, 2), (3,)), row((5,), (6,)), row((1, 2), (4,)), row((5,), (7,))], 2)
     [[0, 2], [1, 3]]
     >>> shares([row((1, 2), (9, 9, 9)) for _ in range(4)], 2)
-    [[0, 2], [1, 3]]
+    [[0, 1], [2, 3]]
     """
     clusters = clustered([row[0] for row in rows], True)
     whole = [_piece(rows, cluster) for cluster in clusters]
@@ -65,12 +68,14 @@ def _piece(rows: Sequence[Sequence[Masked]], members: Sequence[int]) -> Piece:
 
 
 def _cut(rows: Sequence[Sequence[Masked]], piece: Piece, fair: float) -> list[Piece]:
-    if piece.size <= fair:
+    if piece.size <= _SLACK * fair:
         return [piece]
+    prefix = shared_length(rows[piece.members[0]][0])
+    most = prefix + (piece.size - prefix) / math.ceil(piece.size / fair)
     found: list[Piece] = []
     for member in piece.members:
         grown = _piece(rows, [*found[-1].members, member]) if found else None
-        if grown is None or grown.size > fair:
+        if grown is None or grown.size > most:
             found.append(_piece(rows, [member]))
         else:
             found[-1] = grown
