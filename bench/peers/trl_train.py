@@ -169,6 +169,9 @@ def build(job: dict[str, Any], place: str, watch: Watch) -> Any:
     if case == "sft":
         return Sft(args=SFTConfig(**settings, max_length=None), train_dataset=rows, **named)
     if case == "reward_model":
+        if tokenizer.pad_token_id == tokenizer.eos_token_id:
+            # transformers takes the last token that is no padding: with pad = EOS that is one before the end.
+            tokenizer.pad_token = next(t for t in tokenizer.all_special_tokens if t != tokenizer.eos_token)
         return Reward(args=RewardConfig(**settings, max_length=None), train_dataset=rows, **named)
     if case == "dpo":
         return Dpo(args=DPOConfig(**settings, max_length=None, beta=0.1), train_dataset=rows, **named)

@@ -104,7 +104,7 @@ def open_case(case: Case, model: str, **engine: JSON) -> tuple[Method, Learner]:
     """A method and its learner, which starts from ``model``. ``engine``: settings of the local engine."""
     method = cast(Method, build("methods", case.method))
     local = cast(_Opening, build("engines", {"name": "local", "adapter": case.adapter, **engine}))
-    # As if the policy had written the rows: what data repeat is cached on disk, and here it must cost its time.
+    # As if the policy had written the rows: what data repeat is cached on disk; here it must take its time.
     task = Task("bench/case", 0, method.needs(), "policy")
     return method, local.learner(model, task)
 

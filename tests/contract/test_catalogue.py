@@ -64,6 +64,7 @@ ASKS: dict[str, list[dict[str, Any]]] = {
     "pairs": [{"column": "p", "collapse": "distribution"}, {"column": "p", "collapse": "majority"}],
 }
 RULES: dict[str, dict[str, Any]] = {
+    "both_fell": {},
     "fault": {},
     "fell": {"indicator": "measure", "by": 0.5},
     "grew": {"indicator": "measure", "times": 2.0},

@@ -1,11 +1,12 @@
-"""What other processes import: losses for ``test_ranks.py``, and a rank 0 that can be killed."""
+"""What other processes import: losses for ``test_ranks.py``, a rank 0 to kill; and whether processes are gone."""
 
 from __future__ import annotations
 
 import asyncio
 import os
 import sys
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -100,6 +101,22 @@ def rank_zero(model: str, ends: str) -> Any:
         asyncio.run(learner.sampler().sample([Prompt.of("a"), Prompt.of("b")], 2, How("key", 1.0, 3)))
         step += 1
     return learner
+
+
+def gone(pid: int) -> bool:
+    """Whether the process ended; one that nobody has waited for yet has ended too."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return True
+    return state == "Z"
+
+
+def soon(seen: Callable[[], bool], patience: float = 120) -> bool:
+    latest = time.monotonic() + patience
+    while not seen() and time.monotonic() < latest:
+        time.sleep(0.02)
+    return seen()
 
 
 if __name__ == "__main__":

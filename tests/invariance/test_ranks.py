@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -24,18 +25,19 @@ import pytest
 import torch
 from e2e.tiny_runs import tiny_plan, write_files
 from invariance import ranked
+from invariance.ranked import gone, soon
 from safetensors.torch import load_file
 from torch import distributed
 
 from accord.catalog import build
 from accord.engines.ranks import Ranks
-from accord.errors import AccordError, ContractError, PlanError, Unreadable
+from accord.errors import AccordError, ContractError, PlanError, Refused, Unreadable
 from accord.maths.batches import likelihood_batch
 from accord.methods.reward_model import RewardModel
 from accord.methods.sft import SFT
 from accord.pipeline import run
 from accord.plan import Plan
-from accord.ports import How, Needs
+from accord.ports import Ahead, Drawing, How, Needs
 from accord.records import Episode, ModelRef, Prompt
 from accord.records.rows import Batch, Row, Text, Window
 from accord.testing import check_sampler
@@ -111,22 +113,6 @@ def trained(learner: Any, steps: range = range(5)) -> dict[str, torch.Tensor]:
     batch = batch_of(learner)
     assert all(learner.update(batch, step, SFT().loss).applied for step in steps)
     return weights(learner)
-
-
-def gone(pid: int) -> bool:
-    """Whether the process ended; one that nobody has waited for yet has ended too."""
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except FileNotFoundError:
-        return True
-    return state == "Z"
-
-
-def soon(seen: Callable[[], bool], patience: float = 120) -> bool:
-    latest = time.monotonic() + patience
-    while not seen() and time.monotonic() < latest:
-        time.sleep(0.02)
-    return seen()
 
 
 # As one process
@@ -293,6 +279,27 @@ def test_an_error_of_any_rank_is_raised_and_leaves_all_as_they_were(learners: Le
     assert gap(trained(learners.one("lora")), trained(two))[0] <= 1e-6
 
 
+def test_every_rank_foresees_its_share(learners: Learners, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Half of the memory that is left is each one's; what one refuses, all refuse, and can go on."""
+    two = learners.two("lora")
+    batch, rows = batch_of(two), rows_of(two)
+    drawing = Drawing(1, 8, 2, 5, 4, True)
+    ahead = Ahead(Window(0, tuple(rows)), batch, 3, (drawing,), 100, (two.sampler(),))
+    told = two.foresee(ahead)
+    assert told[0] == "for each of 2 processes, with its share of the rows:"
+    assert any(line.startswith("time: about") for line in told)
+    mine = two._shared(ahead)
+    assert 0 < sum(map(len, mine.batch.steps)) < sum(map(len, STEPS))
+    assert 0 < len(mine.window.rows) < len(rows)
+    assert mine.drawings[0].prompts == 4
+    foresight = "accord.engines.local.foresight"
+    monkeypatch.setattr(f"{foresight}.room", lambda device, processes: 10 // processes)
+    monkeypatch.setattr(f"{foresight}.refusal", lambda *given: Refused(f"{given[3]} are too few: learner.lr"))
+    with pytest.raises(Refused, match=r"^5 are too few: learner\.local\.lr$"):
+        two.foresee(ahead)
+    assert two.update(batch, 0, ranked.nll).applied
+
+
 def test_ranks_that_drifted_apart_are_not_saved(learners: Learners, tmp_path: Path) -> None:
     two = learners.two("full")
     two.update(batch_of(two), 0, ranked.Spoils(os.getpid()).loss)
@@ -312,13 +319,13 @@ def test_a_follower_that_dies_ends_the_run_with_a_clear_error(learners: Learners
     assert "told to die" in str(told.value)
     with pytest.raises(AccordError, match="were ended"):
         two.update(batch_of(two), 0, ranked.nll)
-    (folder / "rank-1.log").unlink()
+    shutil.rmtree(folder)
 
 
 def test_a_call_that_is_broken_off_ends_the_others(learners: Learners) -> None:
     """Ctrl-C while answers are drawn: nobody knows how far the others are, so they are let go."""
     two = learners.two("lora")
-    (pid,) = two._group.pids
+    folder, (pid,) = two._group.place.folder, two._group.pids
 
     async def broken_off() -> None:
         drawing = asyncio.ensure_future(two.sampler().sample(PROMPTS, 4, How("key", 1.0, 64)))
@@ -329,6 +336,7 @@ def test_a_call_that_is_broken_off_ends_the_others(learners: Learners) -> None:
     with pytest.raises(asyncio.CancelledError):
         asyncio.run(broken_off())
     assert soon(lambda: gone(pid))
+    assert not folder.exists()
 
 
 def test_followers_end_with_rank_zero(tiny: Path) -> None:
@@ -344,9 +352,7 @@ def test_followers_end_with_rank_zero(tiny: Path) -> None:
     killed.kill()
     killed.wait(30)
     assert soon(lambda: gone(int(pid)), 60)
-    for left in Path(folder).iterdir():
-        left.unlink()
-    Path(folder).rmdir()
+    shutil.rmtree(folder)
     out, err = ended.communicate(timeout=240)
     assert (ended.returncode, err) == (0, "")
     folder, pid = out.split()
@@ -366,7 +372,7 @@ def test_a_plan_gives_the_model_of_one_process(tmp_path: Path, monkeypatch: pyte
     found: list[Weights] = []
     for name, table in (("one", plan), ("two", shared)):
         outcome = run(Plan.model_validate(table), runs=Path(name), name="run", store="none")
-        assert outcome.action == "done"
+        assert outcome.action == "done", outcome.decision
         found.append(load_file(outcome.folder / "amplify" / "model" / "model.safetensors"))
     start = load_file(tmp_path / "tiny" / "model.safetensors")
     assert found[0].keys() == found[1].keys()

@@ -15,8 +15,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from families import FAMILIES, save_family
 
-from accord.engines.local import Local, estimate, foresight, head, llama_decode
+from accord.engines.local import Local, estimate, foresight, head, llama_decode, sampler
 from accord.engines.local.estimate import Sizes, Work, parts, refusal, seconds, size
 from accord.engines.local.foresight import Workshop
 from accord.engines.local.learner import LocalLearner
@@ -138,6 +139,24 @@ def test_gradients_go_also_when_a_pass_fails(folder: Path) -> None:
     with pytest.raises(Exception, match="critic"):
         timed(broken, WORDS, 128, 0.5)
     assert all(p.grad is None for p in made._model.parameters())
+
+
+# Models outside the fast family
+
+
+@pytest.mark.parametrize("name", ["gpt2", "qwen3"])
+def test_another_family_is_estimated_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    family, told = FAMILIES[name]
+    few = {"n_positions": 64} if name == "gpt2" else {}  # fewer than the row that is tried has elsewhere
+    monkeypatch.setitem(FAMILIES, name, (family, {**told, **few}))
+    made = learner(save_family(tmp_path / "model", name), precision="bfloat16")
+    with_room(monkeypatch, 1 << 40)
+    assert made.foresee(an_ahead(made, rows=2, drawn=8))[0].startswith("memory: about")
+    with_room(monkeypatch, 1000)
+    with pytest.raises(Refused) as refused:
+        made.foresee(an_ahead(made, rows=2, drawn=8))
+    assert "precision" not in str(refused.value), "padded rows compute in the dtype of the weights"
+    assert not made._forward.recompute
 
 
 # Layers computed again
@@ -293,6 +312,9 @@ def test_answers_and_the_reference_take_room_where_there_are_any() -> None:
     assert found["copies to decode from"] == 60
     assert found["keys of answers"] == 2 * (3 * 10 + 6 * 4 * 1.5) + 3 * 4 * 6 * 10
     assert found["reference model"] == 500
+    assert "what the guard reads" not in found
+    found = parts(SIZES, RATES, Work(ahead._replace(read=12), 16, True, frozenset()))
+    assert found["what the guard reads"] == 2 * 40 * 12 / 4 + 16 * 12 * 10
     many = drawing._replace(prompts=1000)
     found = parts(SIZES, RATES, Work(ahead._replace(drawings=(many,)), 16, True, frozenset()))
     assert found["keys of answers"] == 2 * (48 * 10 + 96 * 4 * 1.5) + 3 * 4 * 96 * 10
@@ -344,6 +366,7 @@ def test_a_refusal_says_what_helps_and_by_how_much() -> None:
 def test_limits_are_those_of_the_passes_they_speak_of() -> None:
     assert (estimate._HEAD_ROWS, estimate._HEAD_KEPT) == (head._ROWS, head._KEPT)
     assert estimate._SIDE_BY_SIDE == llama_decode._ROWS
+    assert estimate._SCORED == sampler._SCORED_TOKENS
 
 
 # Speed

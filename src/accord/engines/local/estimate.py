@@ -2,8 +2,9 @@
 
 Memory is what the process holds now plus what is still to come: gradients and moments, what passes keep for
 their backward half, copies to decode from, keys of answers, a second model for the reference. Bytes per
-token and seconds come from ``trial.py``, sizes from the models as they stand. What learning takes and what
-answering takes are added up although they take turns: the allocator keeps most of what one gave back.
+token and seconds come from ``trial.py``, sizes from the models as they stand. What learning, answering
+and reading take is added up although they take turns: each has threads of its own, and the allocator keeps
+for a thread most of what it gave back.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ __all__ = ["Estimate", "Sizes", "Work", "estimated", "parts", "refusal", "second
 _SIDE_BY_SIDE = 96  # answers of one flow; see llama_decode.py
 _HEAD_ROWS = 128  # answer tokens whose logits exist at a time; see head.py
 _HEAD_KEPT = 2**28  # bytes of probabilities that head.py keeps for its own gradient
+_SCORED = 4096  # tokens of a pass that only reads; see sampler.py
 _LONGER = 1.5  # caches of answers grow by half
 
 
@@ -34,9 +36,10 @@ class Sizes(NamedTuple):
     """The models of a stage as they stand, and what each thing to come takes for one of its units.
 
     Bytes: ``held`` by part, what the process has now; ``second``, a second model for the reference;
-    ``copies``, the decode copies that are still to be made; ``renewed``, what making the policy's anew takes beside it;
-    ``keys``, keys and values of one token; ``state``, what stands between layers for one token. ``trained``
-    counts weights; ``flows``, answers are drawn in so many threads; ``narrow``: passes compute in bfloat16.
+    ``copies``, the decode copies that are still to be made; ``renewed``, what making the policy's anew takes
+    beside it; ``keys``, keys and values of one token; ``state``, what stands between layers for one token.
+    ``trained`` counts weights; ``flows``, answers are drawn in so many threads; ``narrow``: passes compute in
+    bfloat16.
     """
 
     held: Mapping[str, int]
@@ -142,6 +145,8 @@ def parts(sizes: Sizes, kept: Kept, work: Work) -> dict[str, int]:
     if work.ahead.drawings:
         found["copies to decode from"] = sizes.copies + sizes.renewed
         found["keys of answers"] = max(_keys(sizes, d) for d in work.ahead.drawings)
+    if work.ahead.read:
+        found["what the guard reads"] = _read(sizes, kept, work)
     return found
 
 
@@ -162,6 +167,13 @@ def _passing(sizes: Sizes, kept: Kept, one: _Pass) -> float:
     logits = 3 * 4 * min(one.answers, _HEAD_ROWS) * sizes.vocabulary
     head = 4 * sizes.vocabulary * sizes.width if sizes.head_trained else 0
     return layer + logits + head
+
+
+def _read(sizes: Sizes, kept: Kept, work: Work) -> int:
+    """What a pass that only reads takes: two layers, and some tokens' logits in four forms."""
+    tokens = min(work.ahead.read, _SCORED)
+    layer = kept.token * tokens / max(1, sizes.layers)
+    return round(2 * layer + 4 * 4 * min(tokens, _HEAD_ROWS) * sizes.vocabulary)
 
 
 def _keys(sizes: Sizes, drawing: Drawing) -> int:
@@ -244,7 +256,7 @@ def _smaller(sizes: Sizes, kept: Kept, work: Work, room: int) -> Iterator[tuple[
     if sizes.full:
         few = sizes._replace(trained=sizes.trained // 50, second=0, head_trained=False)
         yield 'learner.adapter = "lora"', total(work, few)
-    if not sizes.narrow:
+    if work.share and not sizes.narrow:  # outside the family passes compute in the dtype of the weights
         # What stands between layers stays float32, all else takes half.
         stays = 2 * sizes.state
         half = Kept(stays + max(0.0, kept.token - stays) / 2, kept.square / 2, kept.answer / 2)

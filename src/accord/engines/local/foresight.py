@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Workshop", "foreseen"]
 
+_ROW = 128
 _TOGETHER = 96  # answers that the trial draws side by side
 
 
@@ -48,6 +49,7 @@ class Workshop(NamedTuple):
     train: torch.dtype
     decode: torch.dtype
     version: str
+    processes: int = 1
 
     @property
     def bodies(self) -> list[Forward]:
@@ -61,13 +63,13 @@ class Workshop(NamedTuple):
 def foreseen(shop: Workshop, ahead: Ahead) -> Estimate:
     """What the stage takes; the lines end with its first row. Refused where it does not fit."""
     work = Work(ahead, shop.config.tokens_per_pass, shop.forward.share, shop.needs.columns)
-    have = room(shop.device)
+    have = room(shop.device, shop.processes)
     unmade = _sizes(shop, ahead)
     if sum(parts(unmade, Kept(0, 0, 0), work).values()) > have:
         # Not even a trial: its own gradients might be too much.
         raise refusal(unmade, Kept(0, 0, 0), work, have)
     models = tuple(cast(nn.Module, body.model) for body in shop.bodies)
-    way = Way(shop.answers, shop.needs.scores > 0, shop.critic is not None, models, shop.trained)
+    way = Way(shop.answers, shop.needs.scores > 0, shop.critic is not None, models, shop.trained, _row(shop))
     sequences = ahead.batch.sequences or _sequences(ahead)
     words = [token for s in sequences[:64] for token in s.tokens][:4096] or [0]
     _recompute(shop, False)
@@ -103,13 +105,13 @@ def _recompute(shop: Workshop, wanted: bool) -> None:
 
 def _sizes(shop: Workshop, ahead: Ahead) -> Sizes:
     """From the models as they stand, and what the process holds now."""
-    model, config = shop.opened.model, cast(Any, shop.opened.model.config)
-    bodies, narrow = len(shop.bodies), shop.train == torch.bfloat16
+    model, config = shop.opened.model, _config(shop)
+    bodies, narrow = len(shop.bodies), shop.forward.share and shop.train == torch.bfloat16
     linear, head = _linear(model), _head(model)
     known = {
         "masters": _stored(p for n, p in model.named_parameters() if ".lora_" not in n),
         "adapters": _stored(p for n, p in model.named_parameters() if ".lora_" in n),
-        "compute copies": bodies * linear * 2 + head * 2 if narrow and shop.forward.share else 0,
+        "compute copies": bodies * linear * 2 + head * 2 if narrow else 0,
     }
     if shop.critic is not None:
         known["critic"] = _stored(cast(nn.Module, shop.critic.forward.model).parameters())
@@ -117,10 +119,9 @@ def _sizes(shop: Workshop, ahead: Ahead) -> Sizes:
     known["programs and other models"] = max(0, held(shop.device) - sum(known.values()))
     full = shop.config.adapter == "full"
     second = known["masters"] + ((linear + head) * 2 if narrow else 0) if full else 0
-    heads = int(config.num_attention_heads)
-    width = int(config.hidden_size)
-    keys = int(getattr(config, "num_key_value_heads", None) or heads)
-    wide = int(getattr(config, "head_dim", None) or width // heads)
+    heads, width = int(getattr(config, "num_attention_heads", 0)), int(config.hidden_size)
+    keys = int(getattr(config, "num_key_value_heads", None) or heads)  # none where nothing attends
+    wide = int(getattr(config, "head_dim", None) or width // max(1, heads))
     layers, flows = int(config.num_hidden_layers), torch.get_num_threads() if _cpu(shop) else 1
     return Sizes(
         held=known,
@@ -138,6 +139,15 @@ def _sizes(shop: Workshop, ahead: Ahead) -> Sizes:
         narrow=narrow,
         full=full,
     )
+
+
+def _config(shop: Workshop) -> Any:
+    return cast(Any, shop.opened.model.config).get_text_config()
+
+
+def _row(shop: Workshop) -> int:
+    """The design's 128 tokens, or all that a model with few positions takes."""
+    return min(_ROW, int(getattr(_config(shop), "max_position_embeddings", None) or _ROW))
 
 
 def _cpu(shop: Workshop) -> bool:

@@ -53,6 +53,8 @@ class Dtypes(NamedTuple):
 class LocalLearner:
     """The port ``Learner`` over a transformers model on one device."""
 
+    _processes = 1  # that hold as much side by side
+
     def __init__(self, config: Local, opened: Opened, task: Task, dtypes: Dtypes) -> None:
         self._config, self._opened, self._task, self._dtypes = config, opened, task, dtypes
         self._base = str(opened.folder)
@@ -107,6 +109,7 @@ class LocalLearner:
             train=self._dtypes.train,
             decode=self._dtypes.decode,
             version=self.version,
+            processes=self._processes,
         )
         return list(foreseen(shop, ahead).told)
 

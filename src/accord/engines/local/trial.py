@@ -24,19 +24,22 @@ if TYPE_CHECKING:
 
 __all__ = ["Kept", "Pace", "Way", "decoded", "kept", "timed"]
 
-_ROW = 128
 _SECONDS = 0.7  # about as long as the longest timed pass may take
 _SAID = 7  # tokens of each answer of the trial
 
 
 class Way(NamedTuple):
-    """What a learner does with a micro-batch, and the weights that take part in it."""
+    """What a learner does with a micro-batch, and the weights that take part in it.
+
+    ``row``: tokens of the longest row that is tried, for a model that takes fewer than 128.
+    """
 
     answers: Callable[[Sequence[Masked]], Answers]
     scores: bool
     critic: bool
     models: tuple[nn.Module, ...]
     trained: Sequence[nn.Parameter]
+    row: int = 128
 
     def objective(self, sequences: Sequence[Masked]) -> Tensor:
         """Something that depends on all that a loss may read."""
@@ -71,18 +74,18 @@ class Pace(NamedTuple):
 
 
 def kept(way: Way, words: Sequence[int]) -> Kept:
-    """Saved-tensor bytes of rows of 128 and 64 tokens, of the first also with one answer token only.
+    """Saved-tensor bytes of rows of 128 and 64 tokens, of the second also with one answer token only.
 
     Weights that stay where they are do not count, and a tensor that several functions save counts once.
     """
-    whole = _bytes(way, _row(words, _ROW, _ROW - 1))
-    alone = whole if way.scores else _bytes(way, _row(words, _ROW, 1))
-    answer = max(0.0, (whole - alone) / (_ROW - 2))
-    half = _bytes(way, _row(words, _ROW // 2, _ROW // 2 - 1))
-    long = (whole - answer * (_ROW - 1)) / _ROW
-    short = (half - answer * (_ROW // 2 - 1)) / (_ROW // 2)
-    square = max(0.0, (long - short) / (_ROW // 2))
-    return Kept(long - square * _ROW, square, answer)
+    row, half = way.row, way.row // 2
+    many, few = _bytes(way, _row(words, row, row - 1)), _bytes(way, _row(words, half, half - 1))
+    alone = few if way.scores else _bytes(way, _row(words, half, 1))
+    answer = max(0.0, (few - alone) / (half - 2))
+    long = (many - answer * (row - 1)) / row
+    short = (few - answer * (half - 1)) / half
+    square = max(0.0, (long - short) / (row - half))
+    return Kept(long - square * row, square, answer)
 
 
 def timed(way: Way, words: Sequence[int], most: int, share: float) -> Pace:
@@ -91,17 +94,18 @@ def timed(way: Way, words: Sequence[int], most: int, share: float) -> Pace:
     ``share``: how many of the tokens are answers. The smaller of two times counts: what else the machine does
     only adds.
     """
-    said = min(_ROW - 1, max(1, round(_ROW * share)))
-    rows = [_row(words, _ROW, said, first=i) for i in range(max(1, most // _ROW))]
+    row = way.row
+    said = min(row - 1, max(1, round(row * share)))
+    rows = [_row(words, row, said, first=i) for i in range(max(1, most // row))]
     one = min((_seconds(way, rows[:1]) for _ in range(2)), key=sum)
     fits = int(min(len(rows), max(1, _SECONDS // max(sum(one), 1e-6))))
     update = _moving(way.trained)
     if fits == 1:
-        return Pace((0.0, one[0] / _ROW), (0.0, one[1] / _ROW), update)
+        return Pace((0.0, one[0] / row), (0.0, one[1] / row), update)
     several = _seconds(way, rows[:fits])
     if sum(several) < _SECONDS / 2:
         several = min(several, _seconds(way, rows[:fits]), key=sum)
-    ways = [_line(few, many, fits * _ROW) for few, many in zip(one, several, strict=True)]
+    ways = [_line(few, many, row, fits) for few, many in zip(one, several, strict=True)]
     return Pace(ways[0], ways[1], update)
 
 
@@ -110,8 +114,8 @@ def decoded(
 ) -> float:
     """Tokens per second of a few tokens of n answers to each of the prompts, these already read."""
     forced = (_SAID,) * n
-    wanted = [Wanted(p, tuple(seed_of("trial", str(k), i) for i in range(n)), None, forced)
-              for k, p in enumerate(prompts)]  # fmt: skip
+    seeds = [tuple(seed_of("trial", str(k), i) for i in range(n)) for k in range(len(prompts))]
+    wanted = [Wanted(prompt, each, None, forced) for prompt, each in zip(prompts, seeds, strict=True)]
     stamps = [time.perf_counter() for _ in decoder.decode(version, wanted, _SAID, 1.0, stop)]
     # The first half goes with reading the prompts; each later item stands for the same number of tokens.
     half = len(stamps) // 2
@@ -177,12 +181,12 @@ def _now(way: Way) -> float:
     return time.perf_counter()
 
 
-def _line(few: float, many: float, tokens: int) -> tuple[float, float]:
+def _line(few: float, many: float, row: int, rows: int) -> tuple[float, float]:
     """Seconds by themselves and by token through two points; through 0 and the longer one where noise turns
     the line round."""
-    slope = (many - few) / (tokens - _ROW)
-    own = few - slope * _ROW
-    return (own, slope) if slope > 0 and own > 0 else (0.0, many / tokens)
+    slope = (many - few) / (row * (rows - 1))
+    own = few - slope * row
+    return (own, slope) if slope > 0 and own > 0 else (0.0, many / (row * rows))
 
 
 def _moving(trained: Sequence[nn.Parameter]) -> float:

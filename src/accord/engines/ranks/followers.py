@@ -97,13 +97,16 @@ class Followers:
         lines.append("  mend what ended it, then go on from the newest checkpoint: accord resume RUN")
         return Lost("\n".join(lines))
 
-    def close(self, failed: bool = False) -> None:
-        """End them all, and wait for it. What they printed stays where something ``failed``."""
+    def close(self, broken: BaseException | None = None) -> None:
+        """End them all, and wait for it: at once, where a call was ``broken`` off in the middle.
+
+        What they printed stays after an error; a Ctrl-C needs no explanation.
+        """
         if self._closed or os.getpid() != self._owner:
             return
         self._closed = True
         for follower in self._running:
-            if failed:  # it may be in the middle of a long share
+            if broken is not None:  # it may be in the middle of a long share
                 follower.kill()
             with contextlib.suppress(OSError):
                 cast("IO[bytes]", follower.stdin).close()
@@ -113,7 +116,7 @@ class Followers:
             except subprocess.TimeoutExpired:
                 follower.kill()
                 follower.wait()
-        if not failed:
+        if not isinstance(broken, Exception):
             shutil.rmtree(self.folder, ignore_errors=True)
 
     def _ended(self) -> list[tuple[int, str]]:

@@ -82,7 +82,7 @@ class Group:
         self.place, self._followers = place, followers
         self._wires: list[Wire] = []
         self._turn = threading.Lock()
-        self._end = weakref.finalize(self, _end, self._wires, followers, False)
+        self._end = weakref.finalize(self, _end, self._wires, followers)
 
     @property
     def pids(self) -> list[int]:
@@ -159,8 +159,8 @@ class Group:
                 if self.place.rank:
                     raise Abandoned(name) from error
                 raise
-            except BaseException:
-                self._fail()
+            except BaseException as error:
+                self._fail(error)
                 raise
             else:
                 joint.parts = self._parts(name, joint.mine)
@@ -188,8 +188,8 @@ class Group:
             raise ContractError("the method", promise, str(error)) from error
         try:
             self._followers.tell(message)
-        except BaseException:
-            self._fail()
+        except BaseException as error:
+            self._fail(error)
             raise
 
     @contextmanager
@@ -199,20 +199,20 @@ class Group:
             yield self._wires[0]
         except RuntimeError as error:
             lost = self._followers.lost(str(error).strip()) if self._followers else error
-            self._fail()
+            self._fail(lost)
             raise lost from error
-        except BaseException:
-            self._fail()
+        except BaseException as error:
+            self._fail(error)
             raise
 
-    def _fail(self) -> None:
+    def _fail(self, error: BaseException) -> None:
         if self._end.detach():
-            _end(self._wires, self._followers, True)
+            _end(self._wires, self._followers, error)
 
 
-def _end(wires: list[Wire], followers: Followers | None, failed: bool) -> None:
+def _end(wires: list[Wire], followers: Followers | None, broken: BaseException | None = None) -> None:
     """Followers first: an exchange that is not over ends with their connections, and closing waits for it."""
     if followers is not None:
-        followers.close(failed)
+        followers.close(broken)
     while wires:
         wires.pop().close()

@@ -19,9 +19,10 @@ from torch import Tensor
 from accord.engines.local.learner import Dtypes, LocalLearner
 from accord.engines.ranks.sampler import RankSampler
 from accord.engines.ranks.shares import shares
-from accord.errors import ContractError
-from accord.ports import Loss, Needs, StepOutcome, Task
+from accord.errors import ContractError, Refused
+from accord.ports import Ahead, Loss, Needs, StepOutcome, Task
 from accord.records import ModelRef
+from accord.records import Sequence as Masked
 from accord.records.rows import Batch, Floats, Row
 
 if TYPE_CHECKING:
@@ -40,12 +41,27 @@ class RankLearner(LocalLearner):
     def __init__(self, config: Local, opened: Opened, task: Task, dtypes: Dtypes, group: Group) -> None:
         super().__init__(config, opened, task, dtypes)
         self._group = group
+        self._processes = group.place.size
 
     @property
     def notes(self) -> list[str]:
         place = self._group.place
         each = f"{place.threads} thread{'s' if place.threads > 1 else ''} each"
         return [f"{place.size} processes share the rows, {each}", *super().notes]
+
+    def foresee(self, ahead: Ahead) -> list[str]:
+        """Every rank measures its share beside the others, and does what its memory demands."""
+        foresee, size = super().foresee, self._group.place.size
+
+        def work() -> list[str]:
+            try:
+                return foresee(self._shared(ahead))
+            except Refused as refused:  # the settings it names stand one table deeper here
+                raise Refused(str(refused).replace("learner.", "learner.local.")) from refused
+
+        # Models beside the policy are rank 0's alone, and cannot be sent.
+        told = self._group.together("foresee", (ahead._replace(beside=()),), work)
+        return [f"for each of {size} processes, with its share of the rows:", *told[0]]
 
     def sampler(self) -> RankSampler:
         return RankSampler(
@@ -58,7 +74,7 @@ class RankLearner(LocalLearner):
         ).shared(self._group)
 
     def measure(self, rows: Sequence[Row], needs: Needs) -> Mapping[str, tuple[Floats, ...]]:
-        sequences_R = [[s for e in row.episodes for s in e.sequences()] for row in rows]
+        sequences_R = [_sequences(row) for row in rows]
         taken = shares(sequences_R, self._group.place.size)
         mine, measured = [rows[r] for r in taken[self._group.place.rank]], super().measure
         parts = self._group.together("measure", (tuple(rows), needs), lambda: measured(mine, needs))
@@ -116,12 +132,28 @@ class RankLearner(LocalLearner):
 
     def _micro_batches(self, part: Batch) -> list[list[int]]:
         """Those of this rank's rows, by their places in ``part``, where their pressures belong."""
-        rows: list[list[int]] = [[] for _ in range(int(part.row_S.max(initial=-1)) + 1)]
-        for s, row in enumerate(part.row_S):
-            rows[int(row)].append(s)
-        place = self._group.place
-        mine = shares([[part.sequences[s] for s in row] for row in rows], place.size)[place.rank]
+        mine = self._mine(part)
         return [[mine[i] for i in micro] for micro in super()._micro_batches(part.take(mine))]
+
+    def _mine(self, part: Batch) -> list[int]:
+        rows: list[list[Masked]] = [[] for _ in range(int(part.row_S.max(initial=-1)) + 1)]
+        for row, sequence in zip(part.row_S, part.sequences, strict=True):
+            rows[int(row)].append(sequence)
+        place = self._group.place
+        return shares(rows, place.size)[place.rank]
+
+    def _shared(self, ahead: Ahead) -> Ahead:
+        """What this rank will have of it."""
+        place, batch, window = self._group.place, ahead.batch, ahead.window
+        steps = tuple(step[np.array(self._mine(batch.take(step)), dtype=np.int64)] for step in batch.steps)
+        taken = shares([_sequences(row) for row in window.rows], place.size)[place.rank]
+        drawings = tuple(d._replace(prompts=-(-d.prompts // place.size)) for d in ahead.drawings)
+        return ahead._replace(
+            window=replace(window, rows=tuple(window.rows[r] for r in taken)),
+            batch=replace(batch, steps=steps),
+            drawings=drawings,
+            read=ahead.read // place.size,
+        )
 
     def _added(self, totals: dict[str, float], pressure: Floats) -> tuple[dict[str, float], Floats]:
         """Totals and pressure over all ranks; gradients too, in the parameters.
@@ -148,6 +180,10 @@ class RankLearner(LocalLearner):
         for parameter in self._trained.values():
             found = zlib.crc32(parameter.detach().cpu().contiguous().numpy().data, found)
         return found
+
+
+def _sequences(row: Row) -> list[Masked]:
+    return [s for e in row.episodes for s in e.sequences()]
 
 
 def _alone(batch: Batch, step: int) -> Batch:

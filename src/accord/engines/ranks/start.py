@@ -56,6 +56,6 @@ def led(config: Ranks, model: str, task: Task) -> RankLearner:
     try:
         followers.start(lambda rank: pickle.dumps(silent._replace(place=place._replace(rank=rank))))
         return begin.joined(followers)
-    except BaseException:
-        followers.close(failed=True)
+    except BaseException as error:
+        followers.close(error)
         raise
