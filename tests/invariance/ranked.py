@@ -1,4 +1,4 @@
-"""What other processes import: losses for ``test_ranks.py``, a rank 0 to kill; and whether processes are gone."""
+"""What other processes import for ``test_ranks.py``: losses, and a rank 0 to kill."""
 
 from __future__ import annotations
 

@@ -293,7 +293,8 @@ def test_every_rank_foresees_its_share(learners: Learners, monkeypatch: pytest.M
     assert 0 < len(mine.window.rows) < len(rows)
     assert mine.drawings[0].prompts == 4
     foresight = "accord.engines.local.foresight"
-    monkeypatch.setattr(f"{foresight}.room", lambda device, processes: 10 // processes)
+    monkeypatch.setattr(f"{foresight}.room", lambda device: 10)
+    monkeypatch.setattr(f"{foresight}.held", lambda device: 0)
     monkeypatch.setattr(f"{foresight}.refusal", lambda *given: Refused(f"{given[3]} are too few: learner.lr"))
     with pytest.raises(Refused, match=r"^5 are too few: learner\.local\.lr$"):
         two.foresee(ahead)

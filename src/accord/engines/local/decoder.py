@@ -76,7 +76,7 @@ class Decoder:
         self, version: str, wanted: list[Wanted], max_tokens: int, temperature: float, stop: frozenset[int]
     ) -> Iterator[list[Drawn]]:
         """Answers as they finish, from the weights of ``version``."""
-        family = self._forward.family(wanted[0].tokens)
+        family = self._forward.family()
         if family is not None:
             if self._fast is None:
                 self._fast = LlamaDecoder(*family, self._dtype)

@@ -63,7 +63,7 @@ class Workshop(NamedTuple):
 def foreseen(shop: Workshop, ahead: Ahead) -> Estimate:
     """What the stage takes; the lines end with its first row. Refused where it does not fit."""
     work = Work(ahead, shop.config.tokens_per_pass, shop.forward.share, shop.needs.columns)
-    have = room(shop.device, shop.processes)
+    have = _room(shop)
     unmade = _sizes(shop, ahead)
     if sum(parts(unmade, Kept(0, 0, 0), work).values()) > have:
         # Not even a trial: its own gradients might be too much.
@@ -96,6 +96,15 @@ def _fitted(shop: Workshop, sizes: Sizes, rates: Kept, work: Work, have: int) ->
     if sum(parts(sizes, rates, work).values()) <= have:
         return work
     raise refusal(sizes, rates, work, have)
+
+
+def _room(shop: Workshop) -> int:
+    """Processes like this one share what the machine has left; a GPU is each one's own."""
+    have = room(shop.device)
+    if shop.processes == 1 or not _cpu(shop):
+        return have
+    mine = held(shop.device)
+    return mine + (have - mine) // shop.processes
 
 
 def _recompute(shop: Workshop, wanted: bool) -> None:

@@ -1,6 +1,6 @@
 """Forward passes over masked sequences: packed where the family allows it, padded rows where not.
 
-Both give the states that predict answer tokens; the head runs on those alone. The first use compares with the
+Both give the states that predict answer tokens; the head runs on those alone. Opening compares with the
 model's own logits and falls back where they differ; ``note`` says which way was taken and why.
 """
 
@@ -23,7 +23,7 @@ from accord.records import Sequence as Masked
 
 __all__ = ["Answers", "Forward", "Read", "budgeted"]
 
-_CHECKED = 192  # tokens of a sequence that the first use compares
+_CHECKED = (24, 16, 9)  # tokens of a shared prompt and of two answers, which the opening compares
 # Relative to the largest logit. bfloat16 keeps 8 bits, and thirty layers add up; in float64 the norms of
 # transformers are float32 still.
 _TOLERANCE = {torch.float64: 1e-5, torch.float32: 1e-4, torch.bfloat16: 4e-2}
@@ -120,10 +120,9 @@ class Forward:
         reason = refusal(model)
         self._plain = _Padded(model)
         self._path: Path = self._plain
-        self._checked = bool(reason)
         self.note = f"padded rows in {_name(own)}: {reason}" if reason else ""
         if not reason:
-            self._path = _Packed(model, torch.float64 if own == torch.float64 else dtype)
+            self._check(_Packed(model, torch.float64 if own == torch.float64 else dtype))
 
     @property
     def share(self) -> bool:
@@ -146,18 +145,13 @@ class Forward:
         """Call after trained parameters changed; with ``whole`` after any did."""
         self._path.refresh(whole)
 
-    def family(self, prompt: tuple[int, ...]) -> tuple[PackedLlama, Head] | None:
-        """Body and head where the packed way is taken; ``prompt`` is what a check not yet made takes."""
-        if not self._checked:
-            tokens = (*prompt, prompt[-1])
-            self._check([Masked(tokens, (*(False for _ in prompt), True))])
+    def family(self) -> tuple[PackedLlama, Head] | None:
+        """Body and head where the packed way is taken."""
         path: object = self._path
         return (path.body, path.head) if isinstance(path, _Packed) else None
 
     def read(self, sequences: Sequence[Masked], adapted: bool = True) -> Read:
         """One pass through the body."""
-        if not self._checked:
-            self._check(sequences[:2])
         return self._path.read(sequences, adapted)
 
     def answers(
@@ -181,22 +175,19 @@ class Forward:
         return {name: torch.cat(found).double() if found else torch.zeros(0) for name, found in parts.items()}
 
     @torch.no_grad()
-    def _check(self, sequences: Sequence[Masked]) -> None:
-        """The packed way against the model's own padded logits, on the first sequences that come."""
-        self._checked = True
-        # Not the last tokens: a prompt that is cut in front may lack what models expect there.
-        short = [Masked(s.tokens[:_CHECKED], s.answer[:_CHECKED]) for s in sequences if len(s.tokens) > 1]
-        short = [s if any(s.answer) else s._replace(answer=(*s.answer[:-1], True)) for s in short]
-        if not short:
-            self._checked = False
-            return
-        path = cast(_Packed, self._path)
-        gap = path.gap(short, self._plain)
+    def _check(self, path: _Packed) -> None:
+        """The packed way against the model's own padded logits, on made-up tokens.
+
+        Not on data: the weights that a stage starts from alone decide, so a resumed run goes the same way.
+        """
+        words = int(cast(Any, self.model).get_input_embeddings().weight.shape[0])
+        shared, *rest = (tuple((7919 * i + 13 * n) % words for i in range(n)) for n in _CHECKED)
+        made = [Masked((*shared, *r), (*(False for _ in shared), *(True for _ in r))) for r in rest]
+        gap = path.gap(made, self._plain)
         how = f"packed, shared prompts computed once, in {_name(path.dtype)}"
         if gap <= _TOLERANCE[path.dtype]:
-            self.note = how
+            self._path, self.note = path, how
             return
-        self._path = self._plain
         self.note = f"padded rows: {how} differs from the model's own logits by {gap:.1e} relative"
 
 
@@ -228,7 +219,7 @@ class _Packed:
         self.head.refresh(whole)
 
     def gap(self, sequences: Sequence[Masked], plain: _Padded) -> float:
-        """The largest difference to the padded way, relative to its largest number."""
+        """How far it is from the padded way: the length of the difference over the length of that."""
         ours, theirs = self.read(sequences, True), plain.read(sequences, True)
         a, b = ours.states(ours.at_A), theirs.states(theirs.at_A)
         if cast(Any, self._model).get_output_embeddings() is not None:
@@ -237,7 +228,8 @@ class _Packed:
         finite = torch.isfinite(b)
         if a.shape != b.shape or not bool(torch.isfinite(a[finite]).all()):
             return float("inf")
-        return float((a - b)[finite].abs().max()) / (float(b[finite].abs().max()) + 1e-12)
+        apart, whole = ((x[finite].double() ** 2).sum() for x in (a - b, b))
+        return float((apart / (whole + 1e-24)).sqrt())
 
 
 class _Padded:

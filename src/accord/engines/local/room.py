@@ -32,11 +32,8 @@ def held(device: torch.device) -> int:
     return pages * os.sysconf("SC_PAGE_SIZE")
 
 
-def room(device: torch.device, processes: int = 1) -> int:
-    """Bytes that this process can come to hold there, what it has included.
-
-    ``processes`` like this one share the machine's memory; on GPUs each has its own.
-    """
+def room(device: torch.device) -> int:
+    """Bytes that this process can come to hold there, what it has included."""
     if device.type == "cuda":
         import torch
 
@@ -44,7 +41,7 @@ def room(device: torch.device, processes: int = 1) -> int:
         # What torch has reserved and given to no tensor is free for tensors too.
         return free + int(torch.cuda.memory_reserved(device))
     have = held(device)
-    return have + left(have) // processes
+    return have + left(have)
 
 
 def left(have: int, proc: Path = _PROC, groups: Path = _GROUPS) -> int:
