@@ -82,7 +82,7 @@ def test_ctrl_c_at_any_moment(files: Path, place: Path, whole: Path) -> None:
         assert message.startswith("accord: interrupted; nothing acknowledged is lost; ")
         assert ("accord resume" in message) == run.is_dir(), message
         stopped += 1
-    assert stopped >= 4, "the interrupts met the run"
+    assert stopped >= 2, "the interrupts met the run"
     done = accord("resume", run, at=files)
     assert done.code == 0, done
     assert differences(whole, run) == []

@@ -83,7 +83,8 @@ def test_commands_on_a_page_exist(page: Path) -> None:
 
 def _command(words: list[str], where: str) -> None:
     known = options()
-    name = next((w for w in words if not w.startswith("-")), "")
+    plain = [w for w in words if not w.startswith("-")]
+    name = next((n for n in (" ".join(plain[:2]), *plain[:1]) if n in known), plain[0] if plain else "")
     assert name in known, f"{where}: there is no command {name!r}"
     for word in words:
         if word.startswith("--"):
@@ -98,7 +99,10 @@ def options() -> dict[str, set[str]]:
 
     group = typer.main.get_command(build_app())
     found = {"": {o for p in group.params for o in p.opts} | {"--help"}}
-    for name, command in getattr(group, "commands", {}).items():
+    commands = dict(getattr(group, "commands", {}))
+    for name, command in list(commands.items()):
+        commands |= {f"{name} {inner}": c for inner, c in getattr(command, "commands", {}).items()}
+    for name, command in commands.items():
         found[name] = {o for p in command.params for o in (*p.opts, *p.secondary_opts)} | {"--help"}
     return found
 

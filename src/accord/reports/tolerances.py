@@ -14,11 +14,12 @@ from accord.records import Reading
 from accord.reports.document import Binding
 from accord.reports.spent import told_part
 from accord.reports.words import number, percent
-from accord.rules import Fault, Fell, Grew, Missing, NonFinite, Rose, Unread, default_rules
+from accord.rules import BothFell, Fault, Fell, Grew, Missing, NonFinite, Rose, Unread, default_rules
 
 __all__ = ["InForce", "bindings", "rules_of"]
 
 _SHIPPED: dict[str, type[Part]] = {
+    "both_fell": BothFell,
     "fault": Fault,
     "fell": Fell,
     "grew": Grew,
@@ -58,6 +59,11 @@ def told_rule(rule: Part) -> str:
             return "pauses when an indicator raises, or evidence cannot be written"
         case Missing(share=share):
             return f"pauses when more than {percent(share)} of the rows of a window have no verdict"
+        case BothFell(share=share, updates=updates, action=action):
+            return (
+                f"{_ACTS[action]} when in more than {percent(share)} of the pairs of {updates} updates the "
+                f"chosen answer, too, is less probable than at the start"
+            )
         case Fell(indicator=indicator, by=by, relative=relative, action=action):
             limit = f"{percent(by)} of the base’s level" if relative else number(by)
             return (
