@@ -50,6 +50,8 @@ class Plan(NamedTuple):
     steps: int
     probe: int
     results: Path
+    sides: frozenset[str] = frozenset()
+    axes: frozenset[str] = frozenset()
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -69,7 +71,9 @@ def main(argv: list[str] | None = None) -> int:
         raise SystemExit(f"another bench is at work in {work}; two at once measure each other") from None
     pythons, missing = _pythons(given)
     places = Places(pythons, work, given.threads, given.limit)
-    plan = Plan(given.rounds, given.steps, given.probe, given.results)
+    plan = Plan(
+        given.rounds, given.steps, given.probe, given.results, _listed(given.sides), _listed(given.axes)
+    )
     bad = False
     for wanted in given.model or ["smollm2-135m-instruct", "tiny"]:
         model = _prepared(wanted, given.data, places)
@@ -92,6 +96,9 @@ def measured(results: Results, case: Case, model: Model, plan: Plan, places: Pla
     document = results.document
     document.setdefault("environment", {**machine(), "threads": places.threads, "commit": _commit()})
     here = [side for side in sides(case) if side.environment in ("accord", *places.pythons)]
+    here = [side for side in here if not plan.sides or side.name in ("accord", *plan.sides)]
+    # What was not tried is told with the results: a peer may be faster yet.
+    document["limited"] = {"sides": sorted(plan.sides), "axes": sorted(plan.axes)}
     if not _parity(results, case, model, places):
         return False
     if plan.rounds == 0:
@@ -167,6 +174,8 @@ def _tuned(results: Results, case: Case, side: Side, model: Model, plan: Plan, p
     tries: list[dict[str, Any]] = results.document["explored"]
     best, known = dict(side.variant), _found(tries, side.name)
     for axis in axes(case, side):
+        if plan.axes and axis.name not in plan.axes:
+            continue
         times: dict[int, float] = {}
         for place, value in enumerate(axis.values):
             variant = {**best, axis.name: value}
@@ -204,6 +213,10 @@ def _found(tries: Sequence[Mapping[str, Any]], side: str) -> dict[str, float | N
         for tried in tries
         if tried["side"] == side
     }
+
+
+def _listed(text: str) -> frozenset[str]:
+    return frozenset(word for word in text.split(",") if word)
 
 
 def _clean(variant: Mapping[str, Any]) -> dict[str, Any]:
@@ -341,6 +354,8 @@ def _words() -> argparse.ArgumentParser:
     )
     words.add_argument("--steps", type=int, default=3, metavar="N", help="timed steps of each process")
     words.add_argument("--probe", type=int, default=2, metavar="N", help="timed steps of each trial")
+    words.add_argument("--sides", default="", metavar="A,B", help="peers to measure; all")
+    words.add_argument("--axes", default="", metavar="A,B", help="what to try on peers; everything")
     words.add_argument("--threads", type=int, default=2, metavar="N")
     words.add_argument("--limit", type=float, default=3600, metavar="S", help="for one process")
     words.add_argument("--work", type=Path, default=Path("build/bench"), metavar="DIR", help="scratch files")

@@ -21,6 +21,7 @@ class Cell:
     def __init__(self, prompt: int, wanted: Wanted, slot: int) -> None:
         self.prompt, self.wanted, self.slot = prompt, wanted, slot
         self.live = list(range(len(wanted.seeds)))
+        self.column = {sample: sample for sample in self.live}
         self.tokens: list[list[int]] = [[] for _ in wanted.seeds]
         self.logp: list[list[float]] = [[] for _ in wanted.seeds]
 
@@ -54,15 +55,20 @@ class Cache:
             size = have + max(_GROWTH, have // 2, answer - have)
             self.after = [(_longer(k, size, 3), _longer(v, size, 3)) for k, v in self.after]
 
-    def keep(self, slots: Sequence[int], width: int) -> None:
-        """These slots only, in this order; their prompts have at most ``width`` tokens."""
-        index = torch.tensor(slots, device=self.before[0][0].device)
-        self.before = [(k[index, :, :width], v[index, :, :width]) for k, v in self.before]
-        self.after = [(k[index], v[index]) for k, v in self.after]
+    def keep(self, slots: Sequence[int], columns: Sequence[Sequence[int]], width: int) -> None:
+        """These slots and these answers of each only, in this order; prompts fit into ``width``."""
+        device = self.before[0][0].device
+        slot_S, column_SN = torch.tensor(slots, device=device), torch.tensor(columns, device=device)
+        self.before = [(k[slot_S, :, :width], v[slot_S, :, :width]) for k, v in self.before]
+
+        def chosen(cache: Tensor) -> Tensor:
+            return cache[slot_S[:, None], :, column_SN].transpose(1, 2).contiguous()
+
+        self.after = [(chosen(k), chosen(v)) for k, v in self.after]
 
 
 class Grid(NamedTuple):
-    """Where the rows of one step stand. ``place_R``: slot · n + sample; ``said_S``: places filled before."""
+    """Where the rows of one step stand. ``place_R``: slot · n + column; ``said_S``: places filled before."""
 
     place_R: Tensor
     position_R: Tensor
@@ -81,7 +87,7 @@ class Grid(NamedTuple):
             # The unfinished answers of a cell have said equally many tokens; the last of them is not cached.
             said[cell.slot] = len(cell.tokens[sample]) - 1
             length[cell.slot] = len(cell.wanted.tokens)
-        place = [cell.slot * n + sample for cell, sample in rows]
+        place = [cell.slot * n + cell.column[sample] for cell, sample in rows]
         busy = {cell.slot for cell, _ in rows}
         return cls(
             place_R=torch.tensor(place, device=device),

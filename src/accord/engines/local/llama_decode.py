@@ -38,14 +38,14 @@ class _Linear:
 
     def __init__(self, weight: Tensor, bias: Tensor | None, pack: bool) -> None:
         self.bias = bias
-        self.weight = weight
+        self._weight = None if pack else weight
         self._packed: Any = None
         if pack:
             self._packed = cast(Any, torch.ops).mkldnn._reorder_linear_weight(weight, _PACK_FOR)
 
     def __call__(self, x: Tensor) -> Tensor:
-        if self._packed is None:
-            return torch.nn.functional.linear(x, self.weight, self.bias)
+        if self._weight is not None:
+            return torch.nn.functional.linear(x, self._weight, self.bias)
         return cast(Any, torch.ops).mkldnn._linear_pointwise(x, self._packed, self.bias, "none", [], "")
 
 
@@ -84,6 +84,8 @@ class LlamaDecoder:
         self._pack = self._pack and self._packs()
         size = self.source.shape[2]
         asked = self.source.shape[0] * size
+        # The old copy goes before the new one comes: two at once would be the largest thing in memory.
+        self.layers, self._version = [], ""
         layers: list[_Layer] = []
         for layer in self.source.layers:
             scale = torch.ones(layer.qkv.weight.shape[0], device=self.device)
@@ -223,14 +225,19 @@ class _Flow:
         return done
 
     def _shrink(self) -> None:
-        """Give up slots that nobody will need, once they are a quarter of all."""
-        if self._queue or not self._cells or len(self._cells) > 0.75 * self._slots:
+        """Give up slots, and places of answers in them, that nobody needs, once they are a quarter."""
+        if self._queue or not self._cells:
+            return
+        widest = max(len(cell.live) for cell in self._cells)
+        if len(self._cells) > 0.75 * self._slots and widest > 0.75 * self._n:
             return
         width = max(len(cell.wanted.tokens) for cell in self._cells)
-        self._cache.keep([cell.slot for cell in self._cells], width)
-        self._slots = len(self._cells)
+        columns = [[cell.column[s] for s in cell.live] for cell in self._cells]
+        padded = [[*own, *[0] * (widest - len(own))] for own in columns]
+        self._cache.keep([cell.slot for cell in self._cells], padded, width)
+        self._slots, self._n = len(self._cells), widest
         for slot, cell in enumerate(self._cells):
-            cell.slot = slot
+            cell.slot, cell.column = slot, {s: i for i, s in enumerate(cell.live)}
 
     def _read(self, cells: Sequence[Cell]) -> Tensor:
         """The prompts of new cells through the model, their keys and values into the cache; logits behind."""
