@@ -1,4 +1,4 @@
-"""PPO killed between two steps of one Batch, and while it answers, resumes to the bit, its critic included."""
+"""PPO killed between two steps of one Batch, or while it answers, resumes to the bit, critic included."""
 
 from __future__ import annotations
 
