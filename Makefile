@@ -5,7 +5,7 @@ VENV ?= .venv
 WORKERS ?= 2
 # More arguments for the command behind a target: make test ARGS="tests/shape -x", make demo ARGS="--quiet"
 ARGS ?=
-BENCH ?= bench/kill.py bench/threads.py bench/engine.py
+BENCH ?= bench/kill.py bench/threads.py bench/attention.py bench/engine.py
 BIN := $(VENV)/bin
 SETUP := tools/environment.py
 DOCS := README.md $(wildcard docs/*.md docs/methods/*.md)

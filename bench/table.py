@@ -99,6 +99,8 @@ def _foot(documents: Sequence[Mapping[str, Any]]) -> list[str]:
             lines.append(f"- `{document['case']}`: float32 parity with TRL: {gaps} relative{verdict}.")
         tuned = {run["side"]: run["variant"] for run in document["runs"] if run["side"] != "accord"}
         found = [f"{NAMES[side]}: {variant}" for side, variant in sorted(tuned.items()) if variant]
+        if tried := document.get("limited", {}).get("axes"):
+            found.append(f"of what could make a peer faster only {' and '.join(tried)} were tried")
         if found:
             lines.append(f"- `{document['case']}`: {'; '.join(found)}.")
     machines = {_machine(document) for document in documents}

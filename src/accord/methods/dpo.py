@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from pydantic import Field
 
-from accord.maths.pairs import answer_S, pair_batch, pairs_of
+from accord.maths.pairs import pair_batch, pairs_of
 from accord.part import Part
 from accord.ports import Memory, Needs, Out, Shape
 from accord.records.rows import Batch, Window
@@ -54,16 +54,12 @@ class DPO(Part):
         return pair_batch(pairs_of(window), self.epochs, self.rows_per_step, rng, _TERMS), memory
 
     def loss(self, out: Out, batch: Batch) -> Mapping[str, Tensor]:
-        from accord.maths.tensor.likelihood import as_column
-        from accord.maths.tensor.preference import gains_RA, robust_dpo, totals
+        from accord.maths.tensor.preference import both_fell, gained, robust_dpo, totals
 
-        logp_T = out.logp_T
-        p_R, weight_R = (as_column(batch.rows[name], logp_T) for name in ("p", "weight"))
-        answer_T = out.sequence_T.new_tensor(answer_S(batch))[out.sequence_T]
-        s_RA = gains_RA(logp_T, as_column(batch.tokens["ref_logp"], logp_T), answer_T, len(p_R))
+        s_RA, p_R, weight_R = gained(out.logp_T, out.sequence_T, batch)
         cost_R = robust_dpo(s_RA[:, 0] - s_RA[:, 1], p_R, self.beta, self.robust)
         return {
             "dpo": (weight_R * cost_R).sum(),
             **totals(self.beta * s_RA, p_R),
-            "both_fell": (s_RA.detach() < 0).all(1).to(logp_T.dtype).sum(),
+            "both_fell": both_fell(s_RA),
         }

@@ -6,13 +6,30 @@ answer; h is what the first answer gained over the second.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, NamedTuple
+
 import torch
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
-from accord.maths.tensor.likelihood import per_sequence
+from accord.maths.pairs import answer_S
+from accord.maths.tensor.likelihood import as_column, per_sequence
 
-__all__ = ["CAP", "bradley_terry", "dpo", "gains_RA", "ipo", "robust_dpo", "totals"]
+if TYPE_CHECKING:
+    from accord.records.rows import Batch
+
+__all__ = [
+    "CAP",
+    "Gained",
+    "both_fell",
+    "bradley_terry",
+    "dpo",
+    "gained",
+    "gains_RA",
+    "ipo",
+    "robust_dpo",
+    "totals",
+]
 
 CAP = 20.0  # of βh, where the corrected loss falls without end; σ(−20) is 2e-9
 
@@ -75,6 +92,31 @@ def gains_RA(logp_T: Tensor, ref_T: Tensor, answer_T: Tensor, rows: int) -> Tens
     [[1.0, -2.0]]
     """
     return per_sequence(logp_T - ref_T, answer_T, 2 * rows).reshape(rows, 2)
+
+
+class Gained(NamedTuple):
+    """What each answer of a pair gained in log-probability, and what was said of the pair."""
+
+    s_RA: Tensor
+    p_R: Tensor
+    weight_R: Tensor
+
+
+def gained(logp_T: Tensor, sequence_T: Tensor, batch: Batch) -> Gained:
+    """Σ log π/π_ref of both answers of every pair of ``pair_batch``, with its labels and weights."""
+    p_R, weight_R = (as_column(batch.rows[name], logp_T) for name in ("p", "weight"))
+    answer_T = sequence_T.new_tensor(answer_S(batch))[sequence_T]
+    ref_T = as_column(batch.tokens["ref_logp"], logp_T)
+    return Gained(gains_RA(logp_T, ref_T, answer_T, len(p_R)), p_R, weight_R)
+
+
+def both_fell(s_RA: Tensor) -> Tensor:
+    """How many pairs have two answers that both lost.
+
+    >>> both_fell(torch.tensor([[-1.0, -2.0], [1.0, -2.0]])).item()
+    1.0
+    """
+    return (s_RA.detach() < 0).all(1).to(s_RA.dtype).sum()
 
 
 def totals(reward_RA: Tensor, p_R: Tensor) -> dict[str, Tensor]:
