@@ -69,8 +69,9 @@ def run(  # size: what a run may be given, each with a default
             check_stage(plan, stage)
     folder = _new_folder(runs, plan.name, name)
     index = f"sqlite:///{(runs / 'accord.db').resolve()}" if store is None else store
-    write_aside(folder / "run.json", json.dumps({"store": index, "plan": plan.hash}, indent=1))
     write_aside(folder / "plan.toml", plan.toml())
+    # Last: a folder with it is a run that can be gone on with.
+    write_aside(folder / "run.json", json.dumps({"store": index, "plan": plan.hash}, indent=1))
     _ = trackers.start(folder, track, progress.say if progress else None)
     return _go(folder, plan, progress or Silent(), None, False)
 

@@ -107,7 +107,8 @@ def _explained(error: Exception, place: Place) -> int:
 
 def _interrupted(place: Place) -> int:
     folder = place.folder()
-    onward = f"go on with: accord resume {folder}" if folder else "run the same command again"
+    begun = folder is not None and (folder / "run.json").is_file()
+    onward = f"go on with: accord resume {folder}" if begun else "run the same command again"
     return _fail(f"interrupted; nothing acknowledged is lost; {onward}", Exit.INTERRUPTED)
 
 

@@ -135,11 +135,20 @@ def test_windows_is_told_that_it_is_not_supported(
 
 
 def test_an_interrupt_names_the_run_to_go_on_with(fake: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    def begun() -> None:
+        Path("runs/x-2").mkdir()
+        Path("runs/x-2/run.json").touch()
+
     fake("accord.pipeline.run", KeyboardInterrupt(), then=lambda: Path("runs/x-2").mkdir())
+    assert main(["run", "plan.toml"]) == 130
+    assert "run the same command again" in capsys.readouterr().err, "nothing yet to go on with"
+    Path("runs/x-2").rmdir()
+    fake("accord.pipeline.run", KeyboardInterrupt(), then=begun)
     assert main(["run", "plan.toml"]) == 130
     assert capsys.readouterr().err == (
         "accord: interrupted; nothing acknowledged is lost; go on with: accord resume runs/x-2\n"
     )
+    Path("runs/x-1/run.json").touch()
     fake("accord.pipeline.resume", KeyboardInterrupt())
     assert main(["resume", "x-1"]) == 130
     assert "accord resume runs/x-1\n" in capsys.readouterr().err
@@ -151,7 +160,7 @@ def test_ctrl_c_in_a_real_process(here: Path) -> None:
         from accord.cli import main
         def run(plan, *, runs, **rest):
             (runs / "x-9").mkdir()
-            (runs / "x-9" / "started").touch()
+            (runs / "x-9" / "run.json").touch()
             time.sleep(60)
         sys.modules["accord.pipeline"] = types.ModuleType("accord.pipeline")
         sys.modules["accord.pipeline"].run = run
@@ -164,7 +173,7 @@ def test_ctrl_c_in_a_real_process(here: Path) -> None:
         text=True,
     )
     until = time.monotonic() + 30
-    while not (here / "runs/x-9/started").exists() and time.monotonic() < until:
+    while not (here / "runs/x-9/run.json").exists() and time.monotonic() < until:
         time.sleep(0.05)
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=30)
