@@ -14,6 +14,7 @@ import numpy as np
 
 from accord.heldout import HeldOutSet
 from accord.loop import Loop
+from accord.measuring import imagined
 from accord.ports import Ahead, Ask, Drawing, Feedback, Foreseeing, How, Sampler, Scored
 from accord.records import Prompt, Response
 from accord.records.rows import Columns, Group, Text
@@ -32,13 +33,11 @@ def foretold(loop: Loop, asks: Sequence[Ask], held_out: HeldOutSet | None, audit
         return []
     policy = _Imagined(loop.learner.sampler())
     window = loop.source.window(0, policy, _made_up(asks, loop.run))
-    sequences = [s for row in window.rows for e in row.episodes for s in e.sequences()]
-    zeros = tuple(np.zeros(sum(s.answer)) for s in sequences)
-    window = replace(window, measured=dict.fromkeys(loop.method.needs().columns, zeros))
+    window = replace(window, measured=imagined(window.rows, loop.method.needs()))
     batch, _ = loop.method.batch(window, {}, seeded(loop.run, "ahead"))
     watch, windows = loop.guard.watch, loop.pace.windows
     drawings = [d._replace(times=windows) for d in policy.drawings]
-    read, beside = 0, ()
+    read, beside = 0, tuple[Sampler, ...]()
     if watch.probing.prompts:
         probing = watch.probing
         count = min(probing.probes, len(probing.prompts))
@@ -47,17 +46,24 @@ def foretold(loop: Loop, asks: Sequence[Ask], held_out: HeldOutSet | None, audit
         drawings.append(Drawing(audits + 1, count, probing.answers, asked, probing.max_tokens, False))
         # What several indicators want to know of an answer is read in one pass.
         costs = [i.cost(count, probing.answers, asked + probing.max_tokens) for i in watch.indicators]
-        read, beside = audits * max((cost.tokens_in for cost in costs), default=0), (watch.base,)
+        read = audits * max((cost.tokens_in for cost in costs), default=0)
+        beside = (watch.base,)
     if held_out is not None:
         every, count = loop.pace.examine_every, len(held_out.prompts)
         times = 2 + ((windows - 1) // every if every else 0)
         asked = policy.length(held_out.prompts)
         drawings.append(Drawing(times, count, held_out.n, asked, held_out.max_tokens, False))
+    # Models that fill columns answer nothing, so they are not beside; each reads every window once.
+    sequences = [s for row in window.rows for e in row.episodes for s in e.sequences()]
+    read += windows * len(loop.measuring.readers) * sum(len(s.tokens) for s in sequences)
     return learner.foresee(Ahead(window, batch, windows, tuple(drawings), read, beside))
 
 
 class _Imagined:
-    """The policy, except that its answers are one token over and over, to the last that is allowed."""
+    """The policy, except that its answers are one token over and over, to the last that is allowed.
+
+    Each is opened by another token: a method that compares answers has nothing to learn from equal ones.
+    """
 
     can = frozenset({"sample"})
 
@@ -83,10 +89,11 @@ class _Imagined:
 
     def _said(self, prompt: Prompt, index: int, how: How) -> Response:
         empty = self.encode(prompt, "")
+        words = list(dict.fromkeys((*empty.tokens[-1:], *reversed(empty.prompt_tokens))))
         told = empty.model_dump(include={"prompt", "prompt_tokens", "tokenizer", "template", "parents"})
         said = {
             "text": "",
-            "tokens": (empty.tokens or empty.prompt_tokens)[-1:] * how.max_tokens,
+            "tokens": (words[index % len(words)], *words[:1] * (how.max_tokens - 1)),
             "finish": "length",
             "policy": self.policy,
             "seed": f"ahead/{prompt.id}/{index}",

@@ -7,6 +7,7 @@ a stage begins, what it leaves behind, and who may let it go on (``accord.stage`
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple, Protocol, cast
 
@@ -20,7 +21,8 @@ from accord.feedback import Asking, StageFeedback
 from accord.guard import Guard, Probing, Watch
 from accord.heldout import Examiner, HeldOutSet, compared
 from accord.loop import Loop, Pace
-from accord.plan import Plan, Stage
+from accord.measuring import Measuring, rendering, shared_tokenizer
+from accord.plan import PartTable, Plan, Stage
 from accord.ports import (
     Ask,
     Indicator,
@@ -43,7 +45,7 @@ from accord.stores.foreign.prompts import read_rows
 from accord.stores.runlog import LogView, RunLog
 from accord.worker import Worker
 
-__all__ = ["Engine", "Place", "assembled", "check_evaluation", "engine_of", "models_asked"]
+__all__ = ["Engine", "Place", "assembled", "check_evaluation", "engine_of", "models_asked", "seated"]
 
 
 class Engine(Protocol):
@@ -98,11 +100,17 @@ def engine_of(stage: Stage) -> Engine:
 
 
 def models_asked(stage: Stage) -> Iterator[tuple[str, str]]:
-    """The models that a stage's overseers read with, each with the place in the stage that names it."""
-    for index, table in enumerate(stage.ask):
-        overseer = catalog.build("overseers", table.overseer)
+    """The models that a stage's overseers and method read, each with the place in the stage that names it."""
+    method = cast(Method, catalog.build("methods", stage.method))
+    yield from (("method", one.model) for one in method.needs().reads if one.model)
+    judging = [(f"ask[{index}].overseer", table.overseer) for index, table in enumerate(stage.ask)]
+    if stage.versus is not None:
+        yield "versus.model", stage.versus.model
+        judging.append(("versus.overseer", stage.versus.overseer))
+    for path, table in judging:
+        overseer = catalog.build("overseers", table)
         if isinstance(overseer, Seated):
-            yield from ((f"ask[{index}].overseer", model) for model in overseer.models)
+            yield from ((path, model) for model in overseer.models)
 
 
 def check_evaluation(stage: Stage, method: Method, around: Surroundings) -> None:
@@ -141,6 +149,7 @@ def assembled(place: Place, log: RunLog, view: LogView, worker: Worker) -> Loop:
     guard = Guard(watch, recorder.commit, worker)
     if state.guard:
         guard.restore(state.guard)
+    readers = _readers(place, method, engine, learner, watch.base)
     loop = Loop(
         run=run,
         seed=plan.seed,
@@ -155,6 +164,7 @@ def assembled(place: Place, log: RunLog, view: LogView, worker: Worker) -> Loop:
         commit=recorder.commit,
         examine=None,
         progress=place.progress,
+        measuring=Measuring(readers, worker, rendering(learner, opened.prompts())),
     )
     held_out = _held_out(stage, asking)
     total = _total(stage, loop, held_out)
@@ -178,16 +188,23 @@ def _asking(place: Place, engine: Engine) -> list[Asking]:
     opened: dict[str, Sampler] = {}
     found: list[Asking] = []
     for index, (written, table) in enumerate(zip(place.stage.ask, place.located().ask, strict=True)):
-        overseer = catalog.build("overseers", written.overseer)
-        if isinstance(overseer, Seated):
-            for model in overseer.models:
-                opened[model] = opened.get(model) or engine.sampler(place.model(model), place.progress)
-            with beneath(f"{place.path}.ask[{index}].overseer"):
-                overseer = overseer.seated(opened)
-        else:
-            overseer = cast(Overseer, catalog.build("overseers", table.overseer))
+        with beneath(f"{place.path}.ask[{index}].overseer"):
+            overseer = seated(place, engine, (written.overseer, table.overseer), opened)
         found.append(Asking(cast(Ask, catalog.build("asks", table)), overseer))
     return found
+
+
+def seated(
+    place: Place, engine: Engine, tables: tuple[PartTable, PartTable], opened: dict[str, Sampler]
+) -> Overseer:
+    """The overseer of a table as the plan has it, and as it is with folders; ``opened`` holds its models."""
+    written, located = tables
+    overseer = catalog.build("overseers", written)
+    if not isinstance(overseer, Seated):
+        return cast(Overseer, catalog.build("overseers", located))
+    for model in overseer.models:
+        opened[model] = opened.get(model) or engine.sampler(place.model(model), place.progress)
+    return overseer.seated(opened)
 
 
 class _Recorder:
@@ -239,6 +256,19 @@ def _watch(place: Place, stage: Stage, source: Source, engine: Engine) -> Watch:
 def _watching_updates(place: Place, learner: Learner) -> Watch:
     """The guard of a reward model: it answers no probes, so there are updates and windows to watch."""
     return Watch(place.run, (), _rules(place.stage), Probing((), 0, 0, 1.0, 1), learner.sampler())
+
+
+def _readers(
+    place: Place, method: Method, engine: Engine, learner: Learner, base: Sampler
+) -> dict[str, Sampler]:
+    """The models beside the policy that fill a method's columns; the base is the one the guard reads."""
+    found: dict[str, Sampler] = {}
+    for one in method.needs().reads:
+        if one.model not in found:
+            found[one.model] = engine.sampler(one.model, place.progress) if one.model else base
+        with beneath(place.path):
+            shared_tokenizer(one, found[one.model], learner.sampler())
+    return found
 
 
 def _rules(stage: Stage) -> tuple[Rule, ...]:
@@ -293,6 +323,7 @@ def _evaluator(place: Place, stage: Stage, loop: Loop, around: Surroundings) -> 
         progress=place.progress,
         described=place.stage.method.table(),
         path=f"{place.path}.eval",
+        measuring=replace(loop.measuring, rendered=rendering(loop.learner, source.prompts())),
     )
 
 

@@ -30,6 +30,7 @@ __all__ = [
     "RULES",
     "SOURCES",
     "STORES",
+    "WORLDS",
     "build",
     "check",
     "find",
@@ -37,11 +38,20 @@ __all__ = [
 
 METHODS = {
     "best_of_n": "accord.methods.best_of_n:BestOfN",
+    "compatible": "accord.methods.compatible:Compatible",
+    "conditional": "accord.methods.conditional:Conditional",
+    "constrained": "accord.methods.constrained:Constrained",
+    "distill": "accord.methods.distill:Distill",
     "dpo": "accord.methods.dpo:DPO",
     "grpo": "accord.methods.grpo:GRPO",
     "ipo": "accord.methods.ipo:IPO",
+    "kto": "accord.methods.kto:KTO",
+    "online_dpo": "accord.methods.online_dpo:OnlineDPO",
     "ppo": "accord.methods.ppo:PPO",
+    "process_reward_model": "accord.methods.process_reward_model:ProcessRewardModel",
+    "reinforce_pp": "accord.methods.reinforce_pp:ReinforcePP",
     "reward_model": "accord.methods.reward_model:RewardModel",
+    "rloo": "accord.methods.rloo:RLOO",
     "sft": "accord.methods.sft:SFT",
 }
 OVERSEERS = {
@@ -68,6 +78,7 @@ RULES = {
     "unread": "accord.rules:Unread",
 }
 SOURCES = {
+    "episodes": "accord.episodes:Episodes",
     "offline": "accord.sources:Offline",
     "rollouts": "accord.sources:Rollouts",
 }
@@ -80,6 +91,10 @@ STORES = {
     "memory": "accord.stores.memory:MemoryStore",
     "sql": "accord.stores.sql:SqlStore",
 }
+WORLDS = {
+    "calculator": "accord.worlds.calculator:Calculator",
+    "guess": "accord.worlds.guess:Guess",
+}
 CATALOG = {
     "asks": ASKS,
     "engines": ENGINES,
@@ -89,6 +104,7 @@ CATALOG = {
     "rules": RULES,
     "sources": SOURCES,
     "stores": STORES,
+    "worlds": WORLDS,
 }
 
 # A setting of one of these types holds a part itself, so its table is built before the setting is read.
@@ -99,6 +115,7 @@ _HOLDERS: dict[object, str] = {
     ports.Overseer: "overseers",
     ports.Rule: "rules",
     ports.Source: "sources",
+    ports.WorldPart: "worlds",
 }
 
 
@@ -162,6 +179,8 @@ def check(plan: Plan) -> None:
         for number, ask in enumerate(stage.ask):
             _built("asks", ask, f"{path}.ask[{number}]")
             _built("overseers", ask.overseer, f"{path}.ask[{number}].overseer")
+        if stage.versus is not None:
+            _built("overseers", stage.versus.overseer, f"{path}.versus.overseer")
         _built("methods", stage.method, f"{path}.method")
         _built("engines", stage.learner, f"{path}.learner")
         for number, table in enumerate(stage.guard.indicator):

@@ -165,6 +165,7 @@ def _batch_tree(batch: Batch) -> dict[str, JSON]:
         "counts": [dict(c) for c in batch.counts],
         "weights": dict(batch.weights),
         "scalars": dict(batch.scalars),
+        "parents": list(batch.parents),
         "allowed": [None if s.allowed is None else list(s.allowed) for s in batch.sequences],
     }
 
@@ -209,4 +210,5 @@ def _read_batch(path: Path, tree: Mapping[str, JSON]) -> Batch:
         rows={n.removeprefix("rows/"): a for n, a in arrays.items() if n.startswith("rows/")},
         tokens={n.removeprefix("tokens/"): a for n, a in arrays.items() if n.startswith("tokens/")},
         scalars=cast("dict[str, float]", tree["scalars"]),
+        parents=tuple(cast("list[str]", tree.get("parents", []))),
     )

@@ -14,12 +14,18 @@ from accord.plan import Plan, read_plan
 from accord.progress import Progress, Silent
 from accord.stage import finished
 
-__all__ = ["demo", "shipped_plan"]
+__all__ = ["demo", "shipped_plan", "shipped_plans"]
+
+
+def shipped_plans() -> dict[str, Path]:
+    """The plans that ship with Accord, by their file names without ``.toml``."""
+    folder = Path(str(resources.files("accord") / "data" / "plans"))
+    return {file.stem: file for file in sorted(folder.glob("*.toml"))}
 
 
 def shipped_plan(name: str) -> Plan:
     """A plan that ships with Accord, by its file name without ``.toml``."""
-    return read_plan(Path(str(resources.files("accord") / "data" / "plans" / f"{name}.toml")))
+    return read_plan(shipped_plans()[name])
 
 
 def demo(*, runs: Path = Path("runs"), fresh: bool = False, progress: Progress | None = None) -> Outcome:

@@ -18,6 +18,7 @@ import numpy as np
 
 from accord.errors import PlanError, beneath, nearest
 from accord.maths.intervals import Interval, ratio_of_sums
+from accord.measuring import Measuring
 from accord.ports import Feedback, Learner, Memory, Method, Source
 from accord.progress import Progress
 from accord.records import JSON, Cost, NotMeasured, Reading, StepEvent, canonical, digest
@@ -124,6 +125,7 @@ class Evaluator:
     progress: Progress
     described: JSON
     path: str
+    measuring: Measuring = field(default_factory=Measuring)
     _read: tuple[Window, ...] = ()
 
     def read(self, step: int, memory: Memory, standing: Standing, last: bool) -> Evaluation:
@@ -164,6 +166,8 @@ class Evaluator:
             found += [replace(window, rows=fresh)] if fresh else []
             came_round = len(fresh) < len(window.rows)
             index, idle = index + 1, 0 if fresh else idle + 1
+        if self.method.needs().mismatched:
+            found = _joined(found)
         capped = self.windows is None and len(seen) >= MOST
         more = f", perhaps not all of them: say eval.windows for more than {MOST:,}" if capped else ""
         windows = f"{len(found)} window{'s' if len(found) > 1 else ''}"
@@ -173,13 +177,11 @@ class Evaluator:
     def _pass(self, memory: Memory) -> _Pass | str:
         """Every step of every window once; or why that gives no figure."""
         taken: list[_Step] = []
-        needs = self.method.needs()
         # A text that answers nobody shares nothing with another such text.
         blank = {p.id for p in self.source.prompts() if not any(m.content.strip() for m in p.messages)}
         for window in self._read:
             self.progress.advance(0, f"evaluation: window {window.index + 1}")
-            if needs.columns:
-                window = replace(window, measured=self.learner.measure(window.rows, needs))
+            window = self.measuring.of(window, self.method, self.learner, self.seed)
             rng = seeded(self.run, self.seed, "eval", window.index)
             batch, _ = self.method.batch(window, memory, rng)
             owners = _owners(window, blank)
@@ -264,6 +266,21 @@ class Evaluator:
             standing.ended = f"{by} has not improved in {standing.waited} evaluations"
             told += f"; the stage ends early: {standing.ended}"
         return told
+
+
+def _joined(windows: Sequence[Window]) -> list[Window]:
+    """A window that is left with rows of one prompt has nothing to compare with: it joins its neighbour."""
+    found: list[Window] = []
+    for window in windows:
+        if found and (_lone(window) or _lone(found[-1])):
+            found[-1] = replace(found[-1], rows=found[-1].rows + window.rows)
+        else:
+            found.append(window)
+    return found
+
+
+def _lone(window: Window) -> bool:
+    return len({row.episodes[-1].prompt_tokens[-1] for row in window.rows}) < 2
 
 
 def _fact(row: Row) -> str:

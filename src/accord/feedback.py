@@ -11,6 +11,7 @@ import numpy as np
 
 from accord.desk import FrontDesk
 from accord.errors import PlanError
+from accord.maths.overuse import GOLD
 from accord.ports import Ask, Overseer
 from accord.records import Judgment, Record
 from accord.records.rows import Columns, Floats, Group
@@ -27,7 +28,7 @@ class Asking(NamedTuple):
 
 
 class StageFeedback:
-    """Satisfies the port ``Feedback``. ``write`` records every text it is shown."""
+    """Satisfies the ports ``Feedback`` and ``Recording``. ``write`` records every text it is shown."""
 
     def __init__(
         self,
@@ -40,10 +41,15 @@ class StageFeedback:
         self._write = write
         self.abstained: Counter[str] = Counter()  # why, in the last call
 
+    @property
+    def asking(self) -> tuple[Asking, ...]:
+        """The asks, in the order of the plan."""
+        return self._asking
+
     def __call__(self, groups: Sequence[Group]) -> Columns | None:
-        """The columns of every ask, joined. None where the stage asks nothing."""
+        """The columns of every ask, joined; ``gold`` makes no row missing. None where nothing is asked."""
         if not self._asking:
-            self._take(groups)
+            self.take(groups)
             return None
         tables = [self.one(asking, groups) for asking in self._asking]
         first = tables[0]
@@ -57,16 +63,18 @@ class StageFeedback:
             if twice:
                 raise PlanError("ask", sorted(twice), "one ask for each column")
             values.update(table.values)
+        # What is only read may be unknown of an answer that is learnt from.
+        trained = [table.missing for table in tables if GOLD not in table.values]
         return Columns(
             members=first.members,
             values=values,
-            missing=np.any([t.missing for t in tables], axis=0),
+            missing=np.any(trained or [first.missing], axis=0),
             parents=tuple(tuple(p for t in tables for p in t.parents[r]) for r in range(len(first.members))),
         )
 
     def one(self, asking: Asking, groups: Sequence[Group]) -> Columns:
         """The columns of one ask. All questions are pending at once, so that overseers answer in batches."""
-        self._take(groups)
+        self.take(groups)
         questions = asking.ask.questions(groups)
 
         async def all_judged() -> list[Judgment]:
@@ -79,7 +87,8 @@ class StageFeedback:
         )
         return asking.ask.columns(groups, judgments)
 
-    def _take(self, groups: Sequence[Group]) -> None:
+    def take(self, groups: Sequence[Group]) -> None:
+        """Record these texts and ask nothing."""
         records = [record for group in groups for record in (group.prompt, *group.responses)]
         self._write(records)
         self._desk.hold(records)

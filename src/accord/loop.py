@@ -9,12 +9,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from accord.checkpoints import Progressing, at_step, keep_latest, save_state
 from accord.evaluation import Evaluator
 from accord.guard import Guard
+from accord.maths.overuse import use_of, withheld
+from accord.measuring import Measuring
 from accord.ports import Feedback, Learner, Method, Source
 from accord.progress import Progress
 from accord.records import Decision, ModelRef, NotMeasured, Reading, Record, StepEvent
@@ -59,6 +61,7 @@ class Loop:
     examine: Callable[[int], Reading | NotMeasured] | None
     progress: Progress
     evaluator: Evaluator | None = None
+    measuring: Measuring = field(default_factory=Measuring)
     _saved: int = -1
 
     @property
@@ -121,19 +124,18 @@ class Loop:
         """Ask the source for the window's rows and let the method decide what they teach."""
         state = self.state
         self.progress.advance(0, f"window {state.window + 1} of {self.pace.windows}: answers and judgments")
-        window = self.source.window(state.window, self.learner.sampler(), self.feedback)
-        needs = self.method.needs()
-        if needs.columns:
-            window = replace(window, measured=self.learner.measure(window.rows, needs))
+        drawn = self.source.window(state.window, self.learner.sampler(), self.feedback)
+        window = self.measuring.of(withheld(drawn), self.method, self.learner, self.seed)
         rng = seeded(self.run, self.seed, "batch", state.window)
         state.batch, state.memory = self.method.batch(window, state.memory, rng)
         state.place = 0
         self.commit((episode for row in window.rows for episode in row.episodes), state.step)
         if not state.batch.steps:
             self.progress.advance(self.pace.window_worth)
-        return self.guard.note(self._window_event(window))
+        used = use_of(window, drawn, self._kl_base()) if self.method.rows.by == "policy" else {}
+        return self.guard.note(self._window_event(window, used))
 
-    def _window_event(self, window: Window) -> StepEvent:
+    def _window_event(self, window: Window, used: Mapping[str, float]) -> StepEvent:
         batch = self.state.batch
         assert batch is not None
         told = {name: value for name, value in batch.scalars.items() if value == value}
@@ -144,9 +146,14 @@ class Loop:
             name="window",
             step=self.state.step,
             window=self.state.window,
-            scalars=told | counted,
-            parents=tuple(dict.fromkeys(p for row in window.rows for p in row.parents)),
+            scalars={**told, **counted, **used},
+            parents=tuple(dict.fromkeys((*(p for row in window.rows for p in row.parents), *batch.parents))),
         )
+
+    def _kl_base(self) -> float | None:
+        """What the guard last read of these very weights: their KL from the base, where it read that."""
+        read = [one for one in self.guard.readings if isinstance(one, Reading) and one.name == "reverse_kl"]
+        return read[-1].value if read and read[-1].step == self.state.step else None
 
     def _step(self) -> Decision:
         """One optimizer update, its event, and what the rules say of it."""

@@ -63,17 +63,21 @@ def run(  # size: what a run may be given, each with a default
     plan = settled(plan, [*([beside] if beside else []), Path.cwd()])
     catalog.check(plan)
     _permitted(plan)
+    foretold: list[str] = []
     for index, stage in enumerate(plan.stage):
         check_base(plan, stage)
         with beneath(f"stage[{index}]"):
-            check_stage(plan, stage)
+            foretold += check_stage(plan, stage)
     folder = _new_folder(runs, plan.name, name)
     index = f"sqlite:///{(runs / 'accord.db').resolve()}" if store is None else store
     write_aside(folder / "plan.toml", plan.toml())
     # Last: a folder with it is a run that can be gone on with.
     write_aside(folder / "run.json", json.dumps({"store": index, "plan": plan.hash}, indent=1))
     _ = trackers.start(folder, track, progress.say if progress else None)
-    return _go(folder, plan, progress or Silent(), None, False)
+    progress = progress or Silent()
+    for line in foretold:
+        progress.say(line)
+    return _go(folder, plan, progress, None, False)
 
 
 def resume(  # size: what a resume may be given, each with a default

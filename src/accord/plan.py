@@ -18,7 +18,7 @@ from pydantic import Field
 from pydantic_core import PydanticCustomError
 
 from accord.errors import PlanError, Unreadable, nearest
-from accord.plan_tables import EXACT, PartTable, Table
+from accord.plan_tables import EXACT, PartTable, ReleaseTable, Table
 from accord.problems import place, problem
 from accord.records import JSON, digest
 
@@ -30,7 +30,9 @@ __all__ = [
     "HeldOut",
     "PartTable",
     "Plan",
+    "ReleaseTable",
     "Stage",
+    "VersusTable",
     "read_plan",
 ]
 
@@ -43,7 +45,7 @@ _NAME = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$"
 _NAMED = "up to 64 letters, digits, - and _, beginning with a letter or digit: it names a directory"
 _TITLE = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 _TITLED = _NAMED.replace("- and _", "-, _ and .")
-_COLUMN = r"^(score|p|cost:[a-z0-9_-]+)$"
+_COLUMN = r"^(score|p|gold|cost:[a-z0-9_-]+)$"
 _COLLAPSES = (
     '"distribution", "majority" or another way that the ask knows to make one number of several verdicts'
 )
@@ -54,7 +56,7 @@ _OWN = "stage:"  # before the name of a stage whose result is meant
 class AskTable(PartTable):
     """What is asked, of whom, into which column, and how several verdicts become one number (no default)."""
 
-    column: Annotated[str, Field(pattern=_COLUMN, description='"score", "p" or "cost:<id>"')]
+    column: Annotated[str, Field(pattern=_COLUMN, description='"score", "p", "gold" or "cost:<id>"')]
     collapse: Annotated[str, Field(description=_COLLAPSES)]
     overseer: PartTable
 
@@ -128,6 +130,22 @@ class EvalTable(Table):
         return self
 
 
+class VersusTable(Table):
+    """After training, the result and another ``model`` answer prompts it never trained on: who wins?
+
+    ``ask``: two answers are compared in both orders, or each is graded by itself, where there is no order.
+    The ``overseer`` should be none that the stage learns from.
+    """
+
+    model: Annotated[str, Field(min_length=1)]
+    prompts: str
+    n: Count = 1
+    temperature: Warmth = 1.0
+    max_tokens: Count = 128
+    ask: Literal["compare", "grade"] = "compare"
+    overseer: PartTable
+
+
 class Checkpoint(Table):
     """Every how many updates the state is saved, and how many of the latest are kept."""
 
@@ -148,6 +166,8 @@ class Stage(Table):
     guard: GuardTable = Field(default_factory=GuardTable)
     held_out: HeldOut | None = None
     eval: EvalTable | None = None
+    versus: VersusTable | None = None
+    release: ReleaseTable | None = None
     checkpoint: Checkpoint = Field(default_factory=Checkpoint)
 
     def _checked(self) -> Self:
@@ -160,6 +180,12 @@ class Stage(Table):
             if ask.column in seen:
                 raise problem(["ask", index, "column"], ask.column, "one ask for each column")
             seen.add(ask.column)
+        if "gold" in seen and "score" not in seen:
+            advice = "gold is read beside the score that a method learns from, and never learnt from"
+            raise problem(["ask"], "gold", 'an ask whose column is "score" beside it', advice)
+        if self.release and self.release.column not in seen:
+            allowed = f"the column of an ask of this stage: {', '.join(sorted(seen)) or 'it has none'}"
+            raise problem(["release", "column"], self.release.column, allowed)
         if self.held_out and not self.ask:
             advice = "add an [[stage.ask]], or leave out [stage.held_out]"
             raise problem(

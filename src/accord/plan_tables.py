@@ -1,4 +1,4 @@
-"""Tables of a plan: what all of them have in common, and the table that names a part (layer 3).
+"""Tables of a plan: what all of them have in common, the one that names a part, the release test (layer 3).
 
 Here: how a table is read, written and told what is wrong with it, and settings that nobody can change behind
 its hash. Not here: which tables a plan has (``accord.plan``), whether settings fit (``accord.catalog``).
@@ -11,9 +11,9 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self, cast
 
-from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from accord.part import Part
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 else:  # pydantic cannot follow a recursive alias; _frozen checks what it would
     Settings = Any
 
-__all__ = ["EXACT", "PartTable", "Table"]
+__all__ = ["EXACT", "PartTable", "ReleaseTable", "Table"]
 
 EXACT = 2**53  # beyond it an integer has no exact JSON number, so no hash
 
@@ -123,6 +123,50 @@ class PartTable(Table):
         return type(self).model_validate, (self.table(),)
 
     def __deepcopy__(self, memo: object = None) -> Self:
+        return self
+
+
+class ReleaseTable(Table):
+    """A test of the stage's result: may it go out, as far as one cost is concerned?
+
+    ``prompts`` that no stage so far trains on are answered ``n`` times each and judged by the ask whose
+    column is ``column``. ``probability``: the share of prompts with a costly answer is at most ``eps``.
+    ``expected``: the mean cost, of costs from 0 to ``most``, is at most ``limit``. Shown at ``confidence``,
+    one-sided.
+    """
+
+    prompts: str
+    column: Annotated[str, Field(pattern=r"^cost:[a-z0-9_-]+$", description='"cost:<id>"')]
+    mode: Literal["expected", "probability"]
+    eps: Annotated[float | None, Field(strict=True, gt=0, lt=1)] = None
+    limit: Annotated[float | None, Field(strict=True, gt=0, allow_inf_nan=False)] = None
+    most: Annotated[float | None, Field(strict=True, gt=0, allow_inf_nan=False)] = None
+    n: Annotated[int, Field(strict=True, gt=0)] = 1
+    temperature: Annotated[float, Field(strict=True, gt=0, allow_inf_nan=False)] = 1.0
+    max_tokens: Annotated[int, Field(strict=True, gt=0)] = 128
+    confidence: Annotated[float, Field(strict=True, gt=0.5, lt=1)] = 0.95
+
+    @property
+    def bound(self) -> float:
+        """What is tested, as a share: ``eps``, or ``limit`` of ``most``."""
+        if self.mode == "probability":
+            return cast(float, self.eps)
+        return cast(float, self.limit) / cast(float, self.most)
+
+    def _checked(self) -> Self:
+        wanted = {"probability": ("eps",), "expected": ("limit", "most")}[self.mode]
+        for key in ("eps", "limit", "most"):
+            value = cast("float | None", getattr(self, key))
+            if value is None and key in wanted:
+                raise problem(
+                    [key], None, f"a number over 0: mode = {self.mode!r} needs it, without a default"
+                )
+            if value is not None and key not in wanted:
+                raise problem(
+                    [key], value, f"nothing under mode = {self.mode!r}, which needs {' and '.join(wanted)}"
+                )
+        if self.mode == "expected" and self.bound >= 1:
+            raise problem(["limit"], self.limit, f"less than most = {self.most}, or any policy would pass")
         return self
 
 

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 __all__ = [
+    "Advantaged",
     "Ahead",
     "Ask",
     "Calibrated",
@@ -50,11 +51,14 @@ __all__ = [
     "Learner",
     "Look",
     "Loss",
+    "Marking",
     "Memory",
     "Method",
     "Needs",
     "Out",
     "Overseer",
+    "Reads",
+    "Recording",
     "Rule",
     "Sampler",
     "Scored",
@@ -65,6 +69,7 @@ __all__ = [
     "Store",
     "Task",
     "World",
+    "WorldPart",
     "WorldStep",
 ]
 
@@ -93,7 +98,7 @@ class Sampler(Protocol):
     ``logp``: log-probability of each answer token at the answer's temperature. ``rank``: how many tokens were
     more probable (0 is the greedy choice). ``entropy``: of the next-token distribution, in nats. ``support``:
     1 where the token lies in the smallest set of probability .95, else 0. ``score``: one number per head of a
-    reward model, which can nothing else.
+    reward model, which can nothing else. A prompt that has begun in tokens of its own goes on from these.
     """
 
     @property
@@ -154,7 +159,18 @@ class Out(Protocol):
 
     @property
     def score_SK(self) -> Tensor:
-        """What each score head says at the last token of each sequence; only where ``Needs.scores`` asks."""
+        """What each score head says at the last token of each sequence; only where ``Needs.scores`` asks.
+
+        Comparisons leave its zero free: an exported model takes the mean of what it was last taught off it.
+        """
+        ...
+
+    @property
+    def score_TK(self) -> Tensor:
+        """What each score head says once each answer token is said; only where ``Needs.scores`` asks.
+
+        Its zero means something: an exported model leaves it as it is.
+        """
         ...
 
     @property
@@ -166,17 +182,33 @@ class Out(Protocol):
 Loss = Callable[[Out, Batch], "Mapping[str, Tensor]"]
 
 
+class Reads(NamedTuple):
+    """A measured column that another model fills: ``want`` is asked of its sampler's ``score``.
+
+    ``model`` as a plan names models; "" is π₀, the model that the plan starts from.
+    """
+
+    column: str
+    want: str
+    model: str = ""
+
+
 class Needs(NamedTuple):
-    """What a method needs of the learner.
+    """What a method needs to have measured, and of the learner.
 
     ``columns``: read per answer token and measured before ``batch``: ``ref_logp``, ``old_logp``, ``value``.
     ``scores``: how many score heads ``loss`` reads; the result is then a reward model, not a language model.
     ``critic``: a value network beside the policy, trained with it.
+    ``reads``: columns that other models fill, per answer token too.
+    ``mismatched``: each of ``columns`` also for every row's prompt with the answer to another prompt, as
+    ``mismatched_<column>``, one array per row.
     """
 
     columns: frozenset[str] = frozenset()
     scores: int = 0
     critic: bool = False
+    reads: tuple[Reads, ...] = ()
+    mismatched: bool = False
 
 
 class Task(NamedTuple):
@@ -251,8 +283,8 @@ class Ahead(NamedTuple):
     """What a stage will have its learner do, as far as can be told before it starts.
 
     ``window`` and ``batch`` are its first, with verdicts made up and drawn answers as long as they may be;
-    ``read``: tokens that the guard will read in all, each answer with its prompt; ``beside``: other models
-    that will answer.
+    ``read``: tokens that the guard and the models beside the policy will read in all, each answer with its
+    prompt; ``beside``: other models that will answer.
     """
 
     window: Window
@@ -337,6 +369,13 @@ class Feedback(Protocol):
     def __call__(self, groups: Sequence[Group]) -> Columns | None: ...
 
 
+@runtime_checkable
+class Recording(Protocol):
+    """Beside Feedback: keeps texts that nothing is asked about, as the turns before an episode's last."""
+
+    def take(self, groups: Sequence[Group]) -> None: ...
+
+
 # Training
 
 
@@ -370,6 +409,32 @@ class Method(Protocol):
 
     def loss(self, out: Out, batch: Batch) -> Mapping[str, Tensor]:
         """Totals by term, row-local: the loss of some rows does not depend on which others are there."""
+        ...
+
+
+@runtime_checkable
+class Advantaged(Protocol):
+    """Beside Method: its advantages can be taken of any column, mixed by a wrapper, and given back."""
+
+    def advantage(self, column: str, window: Window, memory: Memory) -> Floats:
+        """Of ``score`` with the method's KL penalty, of a cost without; the baseline taken off, nothing
+        scaled. One number per row or per answer token, NaN where it leaves."""
+        ...
+
+    def taught(self, window: Window, advantage: Floats, rng: np.random.Generator) -> Batch:
+        """The batch these advantages make; whatever scales or whitens them is applied here, once."""
+        ...
+
+
+@runtime_checkable
+class Marking(Protocol):
+    """Beside Method: writes what it decides about a window into the prompts of its rows."""
+
+    def marked(
+        self, window: Window, rendered: Callable[[str, str], tuple[int, ...]], rng: np.random.Generator
+    ) -> Window:
+        """Called before anything is measured. ``rendered(prompt, mark)``: the tokens of the prompt with this
+        id, ``mark`` put before its system message."""
         ...
 
 
@@ -455,11 +520,29 @@ class WorldStep(NamedTuple):
 
 
 class World(Protocol):
-    """Something to act in. The Source is its only caller; its hidden truth never passes through here."""
+    """Something to act in. The Source is its only caller; its hidden truth never passes through here.
 
-    def reset(self, seed: str) -> Prompt: ...
+    It remembers one episode, so every episode that is played has a world of its own. A tool is a world too:
+    what it says comes as messages of the role ``tool``.
+    """
 
-    def step(self, response: Response) -> WorldStep: ...
+    def reset(self, seed: str) -> Prompt:
+        """A new episode. The seed decides everything in it but the answers."""
+        ...
+
+    def step(self, response: Response) -> WorldStep:
+        """What the answer to the last prompt led to. A next prompt goes on from it (``Prompt.then``); all
+        steps name the same costs. Any answer is one it can live with, an empty one too."""
+        ...
+
+
+@runtime_checkable
+class WorldPart(Protocol):
+    """The config of a world, a Part, as a plan names it."""
+
+    def open(self) -> World:
+        """A world that shares nothing with any other."""
+        ...
 
 
 class Store(Protocol):

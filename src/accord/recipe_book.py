@@ -39,7 +39,8 @@ class Schedule(NamedTuple):
 class Entry(NamedTuple):
     """A method: its rates under LoRA and for all weights, its schedule and settings, the rows it learns from.
 
-    ``answers``: the policy answers prompts and is scored, else the answers are in the data.
+    ``answers``: the policy answers prompts, else the answers are in the data. ``judged``: its answers have to
+    be scored; where not, a reward only judges those to held-out prompts.
     """
 
     answers: bool
@@ -48,6 +49,7 @@ class Entry(NamedTuple):
     schedule: Schedule
     choices: tuple[Choice, ...]
     reads: tuple[str, ...]
+    judged: bool = True
 
 
 _PAIRS = ("preference",)
@@ -110,6 +112,33 @@ RECIPES: dict[str, Entry] = {
         ),
         _PAIRS,
     ),
+    "kto": Entry(
+        False,
+        Rate(2e-5, "LoRA: as for dpo, whose gradients are of like size"),
+        Rate(1e-6, _TRL_FULL),
+        _FALL,
+        (
+            _STEP,
+            Choice(
+                "method.beta", 0.1, "the pull towards the start: 0.1 in the paper (2402.01306) and in TRL"
+            ),
+            Choice("source.labels", "column", "it learns from both: what was wanted and what was not"),
+            *_LENGTHS,
+        ),
+        ("label",),
+    ),
+    "process_reward_model": Entry(
+        False,
+        Rate(1e-4, "LoRA: as for reward_model"),
+        Rate(1e-5, _TRL_FULL),
+        _FALL,
+        (
+            _STEP,
+            Choice("source.separator", "\n", "stands between two steps, as in TRL"),
+            *_LENGTHS,
+        ),
+        ("steps",),
+    ),
     "grpo": Entry(
         True,
         Rate(2e-5, "LoRA: twenty times the rate for all weights"),
@@ -148,6 +177,80 @@ RECIPES: dict[str, Entry] = {
             Choice("source.per_window", 8, "prompts in a window, each with n answers: one update"),
             Choice("method.n", 8, "the best of n is learnt; of 8: at most 1.2 nats of KL a round"),
             _STEP,
+            *_SAMPLING,
+        ),
+        _ASKED,
+    ),
+    "rloo": Entry(
+        True,
+        Rate(2e-5, "LoRA: twenty times the rate for all weights"),
+        Rate(1e-6, _TRL_FULL),
+        _EVEN,
+        (
+            Choice("source.per_window", 8, "prompts in a window, each with n answers: one update"),
+            Choice("method.n", 4, "answers to each prompt; each stands against the mean of the others"),
+            Choice("method.beta", 0.05, _KL),
+            *_SAMPLING,
+        ),
+        _ASKED,
+    ),
+    "reinforce_pp": Entry(
+        True,
+        Rate(2e-5, "LoRA: as for grpo, whose loss it has"),
+        Rate(1e-6, "all weights: as for grpo"),
+        _EVEN,
+        (
+            Choice("source.per_window", 32, "answers in a window, each to another prompt: one update"),
+            Choice(
+                "method.n", 1, "one answer to each prompt; what it is compared with are the other prompts"
+            ),
+            Choice("method.beta", 0.05, _KL),
+            *_SAMPLING,
+        ),
+        _ASKED,
+    ),
+    "distill": Entry(
+        True,
+        Rate(1e-4, "LoRA: as for sft, for every token has a target of its own"),
+        Rate(5e-6, "all weights: a quarter of sft's rate, for each target is read off one drawn token"),
+        _EVEN,
+        (
+            Choice("source.per_window", 32, "answers in a window, each to another prompt: one update"),
+            Choice(
+                "method.n", 1, "answers are learnt one by one, so other prompts say more than other answers"
+            ),
+            *_SAMPLING,
+        ),
+        _ASKED,
+        judged=False,
+    ),
+    "conditional": Entry(
+        True,
+        Rate(1e-4, "LoRA: as for sft"),
+        Rate(2e-5, "all weights: as for sft"),
+        _EVEN,
+        (
+            Choice("source.per_window", 8, "prompts in a window, whose answers are ranked together"),
+            Choice("method.n", 8, "answers to each prompt, all of which are learnt"),
+            Choice("method.unmarked", 0.1, "so the model without a mark stays; held-out figures are of it"),
+            _STEP,
+            *_SAMPLING,
+        ),
+        _ASKED,
+    ),
+    "online_dpo": Entry(
+        True,
+        Rate(1e-5, "LoRA: twenty times the rate for all weights"),
+        Rate(5e-7, _TRL_FULL),
+        _EVEN,
+        (
+            Choice("source.per_window", 8, "prompts in a window, each with a pair of answers: one update"),
+            Choice("method.n", 2, "answers to each prompt; of more, the best and the worst make the pair"),
+            Choice(
+                "method.soft", False, "the higher score is preferred for sure, as published; true: by odds"
+            ),
+            _STEP,
+            Choice("method.beta", 0.1, _BETA),
             *_SAMPLING,
         ),
         _ASKED,

@@ -212,6 +212,12 @@ class _Draft:
         return len(data.prompts) if self._online else len(data.rows)
 
     def _hold(self, source: str, count: int, why: str) -> None:
+        if self._online and not self.get("ask"):
+            if self._wish.held_out is not None:
+                allowed = "held-out prompts where --reward or --reward-model judges the answers to them"
+                raise PlanError("--eval", self._wish.held_out, allowed)
+            self.notes.append("held-out prompts are not answered: no --reward would judge the answers")
+            return
         if self._online:
             if count > _MANY:
                 self.notes.append(
@@ -237,7 +243,7 @@ class _Draft:
         )
 
     def _guard(self, prompts: str, why: str) -> None:
-        if self._wish.method == "reward_model":
+        if self._wish.method in ("reward_model", "process_reward_model"):
             return  # it answers nothing; the guard reads its updates
         if kind_of(prompts) == "text":
             prompts, why = _PROBES, "what the guard asks: short questions, for plain texts have no prompts"
@@ -267,8 +273,8 @@ class _Draft:
         rows = per_window * method.rows.n if self._online else per_window
         passes = cast(int, getattr(method, "epochs", 1))
         each = passes * math.ceil(rows / per_step) if per_step else passes
-        if self._wish.method == "best_of_n":
-            # One answer of each prompt is learnt, or as many as pass the threshold.
+        if self._wish.method in ("best_of_n", "online_dpo"):
+            # One answer of each prompt is learnt, or as many as pass the threshold; or one pair.
             each = passes * math.ceil(per_window / cast(int, per_step))
         if windows is None and steps is None:
             source = cast(str, self.get("source.prompts" if self._online else "source.data"))
@@ -308,7 +314,7 @@ def _asks(wish: Wish, entry: Entry) -> list[JSON]:
         raise PlanError(
             "--reward", given, f"a reward for {needing}", f"{wish.method} learns from its data alone"
         )
-    if not entry.answers:
+    if not entry.answers or not (entry.judged or wish.rewards or wish.reward_models):
         return []
     if bool(wish.rewards) == bool(wish.reward_models):
         both = "one kind of them: a function may call a model, but two scores have no common scale"

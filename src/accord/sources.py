@@ -15,16 +15,17 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from accord.errors import PlanError, Refused
-from accord.lengths import Limits, Truncate, fitted
+from accord.lengths import Fitted, Limits, Truncate, fitted, fitted_steps
 from accord.part import Part
 from accord.ports import Feedback, How, Sampler, Shape, Source
 from accord.problems import problem
 from accord.records import JSON, Episode, Prompt, canonical, digest
 from accord.records.rows import Columns, Group, Row, Window
+from accord.stepwise import in_steps
 from accord.stores.foreign.prompts import Data, DataRow, read_data, write_rows
 from accord.worker import Worker
 
-__all__ = ["Offline", "Rollouts", "SourcePart", "Surroundings", "seeded"]
+__all__ = ["Offline", "Rollouts", "SourcePart", "Surroundings", "seeded", "taken"]
 
 
 class Surroundings(NamedTuple):
@@ -52,7 +53,7 @@ def seeded(*parts: str | int) -> np.random.Generator:
     return np.random.Generator(np.random.Philox(key=int(digest([str(p) for p in parts])[:32], 16)))
 
 
-def _turn(seed: int, index: int, size: int, of: int) -> list[int]:
+def taken(seed: int, index: int, size: int, of: int) -> list[int]:
     """Which of ``of`` items window ``index`` takes: a fresh seeded order for each pass over the data."""
     places = range(index * size, (index + 1) * size)
     orders = {p // of: seeded("order", seed, p // of).permutation(of) for p in places}
@@ -61,7 +62,8 @@ def _turn(seed: int, index: int, size: int, of: int) -> list[int]:
 
 
 class Offline(Part):
-    """Rows with answers, as they are in a file: pairs for a method that compares, else single answers.
+    """Rows with answers, as they are in a file: pairs for a method that compares, answers in steps for one
+    that judges steps, else single answers.
 
     ``columns`` names fields of the file anew (``columns = { prompt = "question" }``; to learn the better
     answers of pairs: ``{ completion = "chosen" }``). Rows that teach nothing (identical pairs, empty answers)
@@ -70,6 +72,7 @@ class Offline(Part):
 
     ``max_prompt_tokens``, ``max_answer_tokens`` and ``truncate``: see ``accord.lengths``. Under a limit rows
     carry ``cut`` (1 where the row was cut) and ``left_out`` (how many rows their window lost to its length).
+    ``separator`` stands before every step but the first, and belongs to it; see ``accord.stepwise``.
     """
 
     data: str
@@ -80,6 +83,7 @@ class Offline(Part):
     max_prompt_tokens: int | None = Field(default=None, ge=1)
     max_answer_tokens: int | None = Field(default=None, ge=1)
     truncate: Truncate = "refuse"
+    separator: str = "\n"
 
     @classmethod
     def of(cls, rows: Iterable[Mapping[str, object]], folder: Path | None = None, **settings: object) -> Self:
@@ -112,12 +116,16 @@ class Offline(Part):
 
     def _check(self, data: Data, shape: Shape) -> None:
         """PlanError where the method cannot learn from rows of this type, or labels are left unexplained."""
-        suited = {"pair": ("preference",), "answer": ("completion", "label", "text")}.get(shape.unit, ())
+        suited = {
+            "pair": ("preference",),
+            "answer": ("completion", "label", "text"),
+            "episode": ("steps",),
+        }[shape.unit]
         if data.kind not in suited:
             advice = f"this method learns from {shape.unit}s"
             if shape.unit == "answer" and data.kind == "preference":
                 advice = 'to learn the better answers alone: columns = { completion = "chosen" }'
-            allowed = f"rows of type {' or '.join(suited) or 'none that a file has'}, not {data.kind}"
+            allowed = f"rows of type {' or '.join(suited)}, not {data.kind}"
             raise PlanError("data", self.data, allowed, advice)
         if data.kind == "label" and self.labels is None:
             allowed = '"wanted" (learn from rows labelled true alone), or "column" (a method reads it)'
@@ -147,8 +155,8 @@ class _Offline:
     def window(self, index: int, policy: Sampler, feedback: Feedback) -> Window:
         config, pair = self._config, self._around.shape.unit == "pair"
         limits = Limits(config.max_prompt_tokens, config.max_answer_tokens, config.truncate)
-        chosen = [self._rows[i] for i in _turn(self._around.seed, index, config.per_window, len(self._rows))]
-        fits = [fitted(row.prompt, row.answers, policy, limits) for row in chosen]
+        chosen = [self._rows[i] for i in taken(self._around.seed, index, config.per_window, len(self._rows))]
+        fits = [self._fitted(row, policy, limits) for row in chosen]
         if all(fit.group is None for fit in fits):
             raise Refused(
                 f"all {len(fits):,} rows of window {index} of {config.data} are too long, and truncate = "
@@ -166,8 +174,13 @@ class _Offline:
             columns |= row.columns
             columns |= {"cut": float(fit.cut), "left_out": left_out} if limited else {}
             group = numbers.setdefault(row.prompt.id, len(numbers))
-            rows.append(told.row(fit.group, columns, group))
+            rows.append(told.row(fit.group, columns, group, row.labels))
         return Window(index, tuple(rows))
+
+    def _fitted(self, row: DataRow, policy: Sampler, limits: Limits) -> Fitted:
+        if row.labels:
+            return fitted_steps(row.prompt, row.answers, policy, limits, self._config.separator)
+        return fitted(row.prompt, row.answers, policy, limits)
 
 
 class _Told:
@@ -181,8 +194,13 @@ class _Told:
             found = f"{len(next(iter(strange)))} answers at a time"
             raise PlanError("ask", found, "questions about rows as they are in the data: answers, or pairs")
 
-    def row(self, group: Group, columns: Mapping[str, float], number: int) -> Row:
+    def row(
+        self, group: Group, columns: Mapping[str, float], number: int, labels: Sequence[bool | None] = ()
+    ) -> Row:
+        """With ``labels`` the answers of the group are the steps of one; else each is an episode."""
         episodes = tuple(Episode.single(r, group.prompt.allowed) for r in group.responses)
+        if labels:
+            episodes = (in_steps(group, labels),)
         if self._columns is None:
             return Row(episodes, columns, group=number)
         place = self._places.get(_members(group))
@@ -199,7 +217,8 @@ def _members(group: Group) -> tuple[str, ...]:
 
 
 def _fact(row: DataRow) -> tuple[object, ...]:
-    told = canonical(cast(JSON, {"columns": row.columns, "judged": row.judged}))
+    said = {"columns": row.columns, "judged": row.judged, "labels": row.labels}
+    told = canonical(cast(JSON, said))
     return row.prompt.id, row.answers, told
 
 
@@ -239,7 +258,7 @@ class _Rollouts:
         return self._prompts
 
     def window(self, index: int, policy: Sampler, feedback: Feedback) -> Window:
-        chosen = _turn(self._around.seed, index, self._config.per_window, len(self._prompts))
+        chosen = taken(self._around.seed, index, self._config.per_window, len(self._prompts))
         how = How(
             f"{self._around.stage}/{self._around.seed}/window/{index}",
             self._config.temperature,

@@ -11,20 +11,25 @@ import json
 import platform
 import shutil
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple, cast
 
 from accord import __version__, catalog
-from accord.assembly import Engine, Place, assembled, check_evaluation, engine_of, models_asked
+from accord.assembly import Engine, Place, assembled, check_evaluation, engine_of, models_asked, seated
 from accord.errors import PlanError, Refused, Unreadable, beneath
+from accord.feedback import StageFeedback
 from accord.loop import Loop
+from accord.maths.overuse import GOLD
 from accord.plan import Plan, Stage
-from accord.ports import Method
-from accord.records import Decision, Entry, ModelRef, canonical
+from accord.ports import Method, Overseer
+from accord.records import Decision, Entry, ModelRef, Prompt, Reading, Record, StepEvent, canonical
+from accord.release import Release, forewarned, release_prompts
 from accord.sources import SourcePart, Surroundings
 from accord.stores.files import disk, file_sha256, make_folder, promote, write_aside
 from accord.stores.foreign.prompts import read_rows
 from accord.stores.runlog import LogView, RunLog, read_log
+from accord.winrate import Contest, Umpire, asked_kind, name_of, told
 from accord.worker import Worker
 
 __all__ = ["Acceptance", "Engine", "Place", "check_base", "check_stage", "finished", "run_stage"]
@@ -48,8 +53,11 @@ def check_base(plan: Plan, stage: Stage) -> None:
     engine_of(stage).check(plan.model)
 
 
-def check_stage(plan: Plan, stage: Stage) -> None:
-    """Raises what would otherwise stop the stage after its start: a model or file that cannot be read."""
+def check_stage(plan: Plan, stage: Stage) -> list[str]:
+    """Raises what would otherwise stop the stage after its start: a model or file that cannot be read.
+
+    Says what a person should know before anything is trained.
+    """
     engine = engine_of(stage)
     if stage.model is not None and not stage.model.startswith("stage:"):
         engine.check(stage.model)
@@ -64,6 +72,7 @@ def check_stage(plan: Plan, stage: Stage) -> None:
         with beneath("source"):
             source.open(around)
         check_evaluation(stage, method, around)
+        said = [_release_foretold(plan, stage, worker)] if stage.release is not None else []
     if stage.guard.prompts is not None:
         with beneath("guard"):
             read_rows(stage.guard.prompts)
@@ -71,10 +80,16 @@ def check_stage(plan: Plan, stage: Stage) -> None:
         if method.needs().scores:
             advice = f"{stage.method.name} makes a reward model; [stage.eval] reads its loss on other data"
             raise PlanError("held_out", None, "a method whose model answers prompts", advice)
+        if stage.ask[0].column == "p":
+            advice = "of two answers of one model either may be the better: p stays at one half"
+            raise PlanError("held_out", None, "a first ask that scores single answers (each)", advice)
         with beneath("held_out"):
             held_out = {row.prompt.id for row in read_rows(stage.held_out.prompts)}
         if len(held_out) < 2:
             raise Unreadable(stage.held_out.prompts, "two prompts or more: one has no interval", "1 prompt")
+    _check_gold(stage, method)
+    _check_versus(stage, method)
+    return said
 
 
 def run_stage(place: Place, acceptance: Acceptance | None, allow_drift: bool) -> Decision | None:
@@ -97,8 +112,100 @@ def run_stage(place: Place, acceptance: Acceptance | None, allow_drift: bool) ->
         decision = loop.train()
         if decision.action != "continue":
             return decision
-        _enter(place, loop, time.monotonic() - began)
+        if stopped := _versus(place, loop, worker, view):
+            return stopped
+        tested = _release_tested(place, loop, worker) if place.stage.release is not None else ()
+        _enter(place, loop, time.monotonic() - began, tested)
         return None
+
+
+def _release_foretold(plan: Plan, stage: Stage, worker: Worker) -> str:
+    """What the release test can say of the stage. PlanError where it cannot be held."""
+    assert stage.release is not None
+    if cast(Method, catalog.build("methods", stage.method)).needs().scores:
+        advice = f"{stage.method.name} makes a reward model, which answers nothing"
+        raise PlanError("release", None, "a method whose model answers prompts", advice)
+    trained: list[Prompt] = []
+    for one in plan.stage[: [known.name for known in plan.stage].index(stage.name) + 1]:
+        method = cast(Method, catalog.build("methods", one.method))
+        source = cast(SourcePart, catalog.build("sources", one.source))
+        trained += source.open(Surroundings(one.name, plan.seed, method.rows, worker)).prompts()
+    with beneath("release"):
+        return forewarned(stage.release, len(release_prompts(stage.release, trained)))
+
+
+def _release_tested(place: Place, loop: Loop, worker: Worker) -> tuple[Record, ...]:
+    """Hold the release test of the result, and write down what it came to."""
+    table, feedback = place.stage.release, cast(StageFeedback, loop.feedback)
+    assert table is not None
+    with beneath(f"{place.path}.release"):
+        prompts = release_prompts(table, loop.source.prompts())
+    asking = feedback.asking[[ask.column for ask in place.stage.ask].index(table.column)]
+    place.progress.begin(f"{place.stage.name}: release test", float(len(prompts) * table.n))
+    release = Release(table, prompts, asking, place.run, feedback, worker)
+    reading, decision = release.hold(loop.kept, loop.learner.sampler())
+    loop.commit([reading, decision], loop.kept)
+    place.progress.say(f"release test, {decision.reason}")
+    return reading, decision
+
+
+def _check_gold(stage: Stage, method: Method) -> None:
+    """PlanError where gold is asked of answers that are not the policy's own."""
+    for index, ask in enumerate(stage.ask):
+        if ask.column == GOLD and method.rows.by != "policy":
+            advice = "gold tells how far the policy's own answers used the score; these stand in a file"
+            allowed = "a column that the method learns from"
+            raise PlanError(f"ask[{index}].column", ask.column, allowed, advice)
+
+
+def _check_versus(stage: Stage, method: Method) -> None:
+    """Raises where the win rate that the plan asks for cannot be read."""
+    table = stage.versus
+    if table is None:
+        return
+    if method.needs().scores:
+        advice = f"{stage.method.name} makes a reward model, which answers nothing"
+        raise PlanError("versus", None, "a method whose model answers prompts", advice)
+    with beneath("versus.overseer"):
+        overseer = cast(Overseer, catalog.build("overseers", table.overseer))
+    if asked_kind(table.ask) not in overseer.answers:
+        can = [ask for ask in ("compare", "grade") if asked_kind(ask) in overseer.answers]
+        allowed = " or ".join(can) or f"an overseer that does one of them; {table.overseer.name} does not"
+        raise PlanError("versus.ask", table.ask, allowed)
+    with beneath("versus"):
+        prompts = {row.prompt.id for row in read_rows(table.prompts)}
+    if len(prompts) < 2:
+        raise Unreadable(table.prompts, "two prompts or more: one has no interval", "1 prompt")
+
+
+def _versus(place: Place, loop: Loop, worker: Worker, view: LogView) -> Decision | None:
+    """Read the win rate of the result, once; the Decision where it could not be read and a rule says stop."""
+    table, located = place.stage.versus, place.located()
+    if table is None or located.versus is None:
+        return None
+    name, step = name_of(table.model), loop.kept
+    read = [r for r in view.records("reading") if isinstance(r, Reading) and (r.name, r.step) == (name, step)]
+    if read:
+        loop.guard.readings.append(read[-1])
+        return None
+    engine = engine_of(located)
+    with beneath(f"{place.path}.versus.overseer"):
+        overseer = seated(place, engine, (table.overseer, located.versus.overseer), {})
+    prompts = tuple({row.prompt.id: row.prompt for row in read_rows(table.prompts)}.values())
+    place.progress.begin(f"{place.stage.name} against {table.model}", 2.0 * len(prompts) * table.n)
+    contest = Contest(table.model, prompts, table.n, table.temperature, table.max_tokens, table.ask, overseer)
+    assert isinstance(loop.feedback, StageFeedback), "assembled gives the loop this one"
+    other = engine.sampler(place.model(table.model), place.progress)
+    umpire = Umpire(contest, place.run, loop.feedback, worker)
+    found = umpire.read(step, loop.learner.sampler(), other)
+    loop.guard.readings.append(found)
+    loop.commit([found], step)
+    if isinstance(found, Reading):
+        place.progress.say(told(found, contest))
+        return None
+    text = f"{found.name} was not measured: {found.reason}"
+    decision = loop.guard.note(StepEvent(run=place.run, name="fault", step=step, text=text))
+    return None if decision.action == "continue" else decision
 
 
 def _decisions(view: LogView) -> list[Decision]:
@@ -171,7 +278,7 @@ def _same_environment(place: Place, engine: Engine, allow_drift: bool) -> None:
         place.progress.say(text)
 
 
-def _enter(place: Place, loop: Loop, seconds: float) -> None:
+def _enter(place: Place, loop: Loop, seconds: float, tested: Sequence[Record] = ()) -> None:
     """Export the result, which the learner holds once training is over, name its bytes, enter the stage."""
     final, work = place.folder / "model", place.folder / ".work-model"
     if not final.exists():
@@ -194,6 +301,6 @@ def _enter(place: Place, loop: Loop, seconds: float) -> None:
         model=model.id,
         kept=loop.kept if loop.kept != loop.state.step else None,
         seconds=seconds,
-        parents=(model.id, *last),
+        parents=(model.id, *last, *(record.id for record in tested)),
     )
     loop.commit([model, entry], loop.state.step)

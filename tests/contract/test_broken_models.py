@@ -83,6 +83,14 @@ def test_a_sampler_that_forgets_what_is_allowed() -> None:
     assert "Prompt.allowed" in broken(lambda: check_sampler(Free(ENGINE._open("scripted"), "x"), PROMPTS))
 
 
+def test_a_sampler_that_renders_a_conversation_anew() -> None:
+    class Anew(ScriptedSampler):
+        def encode(self, prompt: Prompt, text: str) -> Response:
+            return super().encode(prompt.model_copy(update={"begun": None}), text)
+
+    assert "its exact tokens" in broken(lambda: check_sampler(Anew(ENGINE._open("scripted"), "x"), PROMPTS))
+
+
 @pytest.mark.parametrize(
     ("promise", "spoil"),
     [

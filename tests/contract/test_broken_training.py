@@ -249,13 +249,34 @@ class Sticky(ScriptedWorld):
     def reset(self, seed: str) -> Prompt:
         first = super().reset(seed)
         SEEN.append(1)
-        messages = (*first.messages, Message(role="system", content=str(len(SEEN))))
-        return Prompt(messages=messages)
+        self._messages = (*first.messages, Message(role="system", content=str(len(SEEN))))
+        return Prompt(messages=self._messages)
 
 
 class Endless(ScriptedWorld):
+    def reset(self, seed: str) -> Prompt:
+        self._prompt = super().reset(seed)
+        return self._prompt
+
     def step(self, response: Any) -> WorldStep:
-        return WorldStep(Prompt.of("again"), 0.0, {})
+        self._prompt = self._prompt.then(response.text, Message(role="user", content="again"))
+        return WorldStep(self._prompt, 0.0, {})
+
+
+class Forgetful(ScriptedWorld):
+    """Its second prompt no longer holds what was said."""
+
+    def step(self, response: Any) -> WorldStep:
+        led = super().step(response)
+        return led._replace(prompt=Prompt.of("again")) if led.prompt is not None else led
+
+
+class Mute(ScriptedWorld):
+    """Waits for another answer without having said anything."""
+
+    def step(self, response: Any) -> WorldStep:
+        led = super().step(response)
+        return led._replace(prompt=led.prompt and Prompt(messages=led.prompt.messages[:-1]))
 
 
 class Unpriced(ScriptedWorld):
@@ -285,6 +306,8 @@ TURNS: list[int] = []
     [
         (Sticky, "function of the seed"),
         (Endless, "ends within"),
+        (Forgetful, "goes on from the one before"),
+        (Mute, "goes on from the one before"),
         (Unpriced, "same costs"),
         (Infinite, "reward is finite"),
         (Shared, "function of the seed"),

@@ -42,6 +42,21 @@ from accord.worker import Worker
 
 METHODS: dict[str, list[dict[str, Any]]] = {
     "best_of_n": [{}, {"n": 2, "epochs": 3, "rows_per_step": 2}, {"threshold": 0.5}, {"threshold": 99.0}],
+    "compatible": [
+        {"inner": {"name": "best_of_n", "n": 3}},
+        {"inner": {"name": "grpo", "n": 3}, "outside": 0.5, "max_nats": 1.0},
+        {"inner": {"name": "rloo", "epochs": 2, "rows_per_step": 2}, "push_down": 0.5},
+        {"inner": {"name": "ppo", "n": 2, "rows_per_step": 2}, "outside": 0.0},
+        {"inner": {"name": "dpo", "rows_per_step": 1}, "outside": 0.3},
+    ],
+    "conditional": [{}, {"marks": ["no", "yes"], "unmarked": 0.5, "n": 3, "epochs": 2, "rows_per_step": 1}],
+    "constrained": [
+        {"inner": {"name": "grpo", "n": 3}, "limits": {"harm": 0.3}},
+        {"inner": {"name": "rloo"}, "limits": {"harm": 0.3}, "control": "naive"},
+        {"inner": {"name": "ppo", "n": 2}, "limits": {"harm": 0}, "mode": "probability", "eps": 0.2},
+        {"inner": {"name": "reinforce_pp", "n": 2}, "limits": {"harm": 0}, "mode": "hard"},
+    ],
+    "distill": [{"teacher": "t"}, {"teacher": "t", "n": 3, "clip": 0.2, "epochs": 2, "rows_per_step": 2}],
     "dpo": [{}, {"robust": 0.2, "beta": 0.5, "epochs": 2, "rows_per_step": 1}],
     "grpo": [
         {},
@@ -51,10 +66,27 @@ METHODS: dict[str, list[dict[str, Any]]] = {
         {"per": "max_tokens", "max_tokens": 9, "scale_std": False},
     ],
     "ipo": [{}, {"beta": 1.0, "epochs": 2, "rows_per_step": 1}],
+    "kto": [{}, {"wanted_weight": 2.0, "beta": 0.5, "epochs": 2, "rows_per_step": 1}],
+    "online_dpo": [{}, {"n": 4, "beta": 1.0, "epochs": 2, "rows_per_step": 1}],
     "ppo": [{}, {"beta": 0.0, "whiten": False, "rows_per_step": 2, "n": 4}, {"whiten_rewards": True}],
+    "process_reward_model": [{}, {"heads": 3}, {"heads": 2, "bootstrap": False, "rows_per_step": 1}],
+    "reinforce_pp": [
+        {},
+        {"beta": 0.0, "epochs": 2, "rows_per_step": 3, "clip_high": 0.28},
+        {"baseline": "group", "n": 3},
+        {"baseline": "group", "n": 2, "whiten": False, "rows_per_step": 4},
+    ],
     "reward_model": [{}, {"heads": 1}, {"heads": 2, "bootstrap": False, "centering": 0.1}],
+    "rloo": [
+        {},
+        {"beta": 0.0, "epochs": 2, "rows_per_step": 3, "clip": 0.2},
+        {"kl": "loss", "n": 2},
+        {"kl": "loss", "rows_per_step": 4},
+    ],
     "sft": [{}, {"epochs": 2, "rows_per_step": 1}],
 }
+# Of methods that read other columns than score, or p and weight.
+COLUMNS = {"constrained": ("score", "cost:harm"), "kto": ("label",)}
 ASKS: dict[str, list[dict[str, Any]]] = {
     "each": [
         {"column": "score", "collapse": "distribution"},
@@ -75,7 +107,11 @@ RULES: dict[str, dict[str, Any]] = {
 }
 INDICATORS = ("base_rank", "diversity", "reverse_kl")
 ENGINES = ("local", "ranks", "scripted")  # ranks starts processes: tests/invariance/test_ranks.py
-SOURCES = ("offline", "rollouts")
+SOURCES = ("episodes", "offline", "rollouts")
+WORLDS: dict[str, list[dict[str, Any]]] = {
+    "calculator": [{}, {"terms": 8, "largest": 10**6, "turns": 1}, {"terms": 2, "forms": ["bare"]}],
+    "guess": [{}, {"numbers": 100, "turns": 7}],
+}
 STORES: dict[str, Callable[[Path], Any]] = {
     "memory": lambda folder: MemoryStore(),
     "sql": lambda folder: SqlStore(f"sqlite:///{folder}/{len(list(folder.iterdir()))}.db"),
@@ -99,13 +135,14 @@ def test_nothing_in_the_catalogue_is_left_out() -> None:
         "rules": RULES.keys(),
         "sources": set(SOURCES),
         "stores": STORES.keys(),
+        "worlds": WORLDS.keys(),
     }
     assert covered == {group: names.keys() for group, names in CATALOG.items()}
 
 
 @pytest.mark.parametrize(("name", "settings"), each(METHODS))
 def test_methods(name: str, settings: dict[str, Any]) -> None:
-    check_method(build("methods", {"name": name, **settings}))
+    check_method(build("methods", {"name": name, **settings}), columns=COLUMNS.get(name, ()))
 
 
 def test_the_method_without_torch() -> None:
@@ -220,14 +257,27 @@ def test_sources(name: str, tmp_path: Path) -> None:
     data = tmp_path / "data.jsonl"
     rows = [{"prompt": f"question {i}", "completion": "a b"} for i in range(7)]
     data.write_text("\n".join(json.dumps(row) for row in rows))
-    key = "data" if name == "offline" else "prompts"
-    part: Any = build("sources", {"name": name, key: str(data), "per_window": 3})
+    settings: dict[str, Any] = {
+        "episodes": {"world": {"name": "guess", "numbers": 6}, "seeds": 7},
+        "offline": {"data": str(data)},
+        "rollouts": {"prompts": str(data)},
+    }[name]
+    part: Any = build("sources", {"name": name, "per_window": 3, **settings})
     shape = Shape("answer", 1, "data") if name == "offline" else Shape("answer", 2, "policy")
     policy = speaker(1.0).sampler("scripted", Silent())
     with Worker() as worker:
         around = Surroundings("run/stage", 5, shape, worker)
         check_source(lambda: part.open(around), policy, graded, shape=shape)
         check_source(lambda: part.open(around), policy, lambda groups: None, shape=shape)
+
+
+@pytest.mark.parametrize(("name", "settings"), each(WORLDS))
+@pytest.mark.parametrize(
+    "text", ["calc: 12 * (3 + 4)", "ANSWER: 7/3", "5", "no number\0\n", "calc: ((((((1/0"]
+)
+def test_worlds(name: str, settings: dict[str, Any], text: str) -> None:
+    world: Any = build("worlds", {"name": name, **settings})
+    check_world(world.open, lambda prompt: a_response(prompt, text))
 
 
 def test_the_scripted_world() -> None:

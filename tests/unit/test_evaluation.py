@@ -18,6 +18,7 @@ from accord.engines.scripted import Scripted
 from accord.errors import PlanError
 from accord.evaluation import Criterion, Evaluation, Evaluator, Standing
 from accord.maths.intervals import ratio_of_sums
+from accord.methods.kto import KTO
 from accord.ports import Task
 from accord.records import NotMeasured, Prompt, Reading
 from accord.records.rows import Columns, Group, Text
@@ -132,6 +133,26 @@ def test_a_figure_does_not_depend_on_how_rows_are_cut(
     found = readings(evaluator.read(0, {}, Standing(), last=False))
     assert found["eval.nll"].value == pytest.approx(NLL, rel=1e-9)
     assert found["eval.nll"].n == 5
+
+
+@pytest.mark.parametrize("per_window", [1, 2, 4])
+def test_a_window_left_with_one_prompt_is_compared_with_its_neighbour(
+    per_window: int, tmp_path: Path, worker: Worker
+) -> None:
+    """Five rows never divide into such windows; with one row each, all of them are one."""
+    file = tmp_path / "labels.jsonl"
+    rows = [{"prompt": p, "completion": c, "label": c == "yes"} for p, c in ROWS]
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    method = KTO(rows_per_step=2)
+    source = Offline(data=str(file), per_window=per_window, labels="column").open(
+        Surroundings(RUN, 0, method.rows, worker)
+    )
+    engine = ENGINE.model_copy(update={"tensors": "torch"})
+    told: dict[str, Any] = {"method": method, "source": source}
+    evaluator = an_evaluator(tmp_path, worker, learner=engine.learner("scripted", Task(RUN, 0)), **told)
+    found = readings(evaluator.read(0, {}, Standing(), last=False))
+    assert found["eval.kto"].value == pytest.approx(0.5)
+    assert found["eval.kto"].n == 5
 
 
 def test_nothing_is_changed_by_reading(tmp_path: Path, worker: Worker) -> None:

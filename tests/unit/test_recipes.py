@@ -16,7 +16,8 @@ from accord.recipes import Choice, Length, Recipe, Wish, recipe
 from accord.stores.foreign.prompts import read_data
 
 ROWS = 60
-FILES = {"sft": "answers", "reward_model": "pairs", "dpo": "pairs", "ipo": "pairs"}
+FILES = {"sft": "answers", "reward_model": "pairs", "dpo": "pairs", "ipo": "pairs", "kto": "labels"}
+FILES |= {"process_reward_model": "steps"}
 
 
 @pytest.fixture(autouse=True)
@@ -25,6 +26,9 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     asked = [f"What is {i} plus {i}?" for i in range(ROWS)]
     write("answers", [{"prompt": q, "completion": "Four."} for q in asked])
     write("pairs", [{"prompt": q, "chosen": "Four.", "rejected": "Five."} for q in asked])
+    write("labels", [{"prompt": q, "completion": "Four.", "label": i % 2 == 0} for i, q in enumerate(asked)])
+    steps = {"completions": ["Two.", "Four."], "labels": [True, False]}
+    write("steps", [{"prompt": q, **steps} for q in asked])
     write("ask", [{"prompt": q, "answer": i} for i, q in enumerate(asked)])
     write("texts", [{"text": q} for q in asked])
     (tmp_path / "my.py").write_text("def right(prompts, answers):\n    return [1.0] * len(answers)\n")
@@ -39,6 +43,7 @@ def made(method: str, *settings: str, **told: Any) -> Recipe:
     online = RECIPES[method].answers if method in RECIPES else False
     rewards = {"rewards": ("my.py:right",)} if online and "reward_models" not in told else {}
     data = told.pop("data", f"{FILES.get(method, 'ask')}.jsonl")
+    settings = (*settings, "method.teacher=t") if method == "distill" else settings
     return recipe(Wish(method, data, "m", **{**rewards, **told}, settings=settings))
 
 
@@ -71,7 +76,7 @@ def test_held_out_rows_are_no_rows_that_train(method: str) -> None:
     trained, kept = ({p.id for p in read_data(at).prompts} for at in (source, held))
     assert trained and kept and not trained & kept
     assert Path(source.rpartition(":")[0]).is_absolute()
-    if method != "reward_model":
+    if "reward_model" not in method:
         probes = {p.id for p in read_data(table["guard"]["prompts"]).prompts}
         assert probes and not probes & (trained | kept)
 
@@ -164,7 +169,7 @@ def test_rewards_become_one_overseer() -> None:
     ("method", "told", "says"),
     [
         ("dpoo", {}, 'did you mean "dpo"'),
-        ("dpo", {"data": "answers.jsonl"}, "rows of type completion: sft, grpo, ppo, best_of_n can learn"),
+        ("dpo", {"data": "answers.jsonl"}, "rows of type completion: sft, grpo, ppo, best_of_n"),
         ("sft", {"data": "pairs.jsonl"}, "source.columns.completion=chosen"),
         ("grpo", {"data": "texts.jsonl"}, "rows of type text: sft can learn"),
         ("dpo", {"data": "gone.jsonl"}, "gone.jsonl"),
@@ -184,6 +189,33 @@ def test_what_cannot_be_is_said_before_a_run(method: str, told: dict[str, Any], 
 def test_the_better_answers_of_pairs_can_be_learnt_alone() -> None:
     table = stage(made("sft", "source.columns.completion=chosen", data="pairs.jsonl"))
     assert table["source"]["columns"] == table["eval"]["source"]["columns"] == {"completion": "chosen"}
+
+
+def test_kto_learns_from_both_sorts_of_labels_here_and_where_it_is_evaluated() -> None:
+    table = stage(made("kto"))
+    assert table["source"]["labels"] == table["eval"]["source"]["labels"] == "column"
+    with pytest.raises(PlanError, match=r"rows of type preference: (?!.*kto)"):
+        made("kto", data="pairs.jsonl")
+
+
+def test_steps_are_joined_alike_here_and_where_they_are_evaluated() -> None:
+    table = stage(made("process_reward_model", 'source.separator=" "'))
+    assert table["source"]["separator"] == table["eval"]["source"]["separator"] == " "
+    assert "prompts" not in table["guard"], "a model that says nothing is asked nothing"
+
+
+def test_a_teacher_needs_no_reward_and_one_judges_held_out_answers_alone() -> None:
+    judged, alone = made("distill"), made("distill", rewards=())
+    assert stage(judged)["held_out"]["prompts"].endswith(":held_out")
+    assert not stage(alone).get("ask") and "held_out" not in stage(alone)
+    assert stage(alone)["source"]["prompts"].endswith(":train")
+    assert any("no --reward" in note for note in alone.notes)
+    assert "held_out" not in stage(made("distill", rewards=(), held_out="none"))
+    with pytest.raises(PlanError, match="--reward or --reward-model judges"):
+        made("distill", rewards=(), held_out="ask.jsonl")
+    with pytest.raises(PlanError, match="the student's tokenizer") as caught:
+        recipe(Wish("distill", "ask.jsonl", "m"))
+    assert caught.value.path == "stage[0].method.teacher"
 
 
 def test_too_few_rows_to_hold_any_out() -> None:

@@ -18,13 +18,13 @@ from accord.errors import PlanError, Refused, Unreadable
 from accord.ports import Feedback, Sampler, Shape
 from accord.progress import Silent
 from accord.records.rows import Columns, Group, Window
-from accord.sources import Offline, Rollouts, Surroundings, _turn, seeded
+from accord.sources import Offline, Rollouts, Surroundings, seeded, taken
 from accord.stores.foreign.prompts import read_data
 from accord.testing import check_source, scored
 from accord.worker import Worker
 
 DATA, POLICY = Shape("answer", 1, "data"), Shape("answer", 3, "policy")
-PAIR = Shape("pair", 2, "data")
+PAIR, STEPS = Shape("pair", 2, "data"), Shape("episode", 1, "data")
 SAMPLER: Sampler = Scripted(words=tuple("abcd"), longest=3, tensors="numpy").sampler("scripted", Silent())
 
 
@@ -90,14 +90,14 @@ def test_a_window_over_the_end_of_a_pass_holds_no_row_twice(data: Path, worker: 
 @given(st.integers(0, 9), st.integers(0, 40), st.integers(1, 9), st.integers(1, 12))
 def test_turns_are_fair(seed: int, index: int, size: int, of: int) -> None:
     """Over one pass of windows that divide it, every item comes exactly once."""
-    chosen = _turn(seed, index, size, of)
-    assert chosen == _turn(seed, index, size, of)
+    chosen = taken(seed, index, size, of)
+    assert chosen == taken(seed, index, size, of)
     assert len(chosen) == len(set(chosen)) <= min(size, of)
     assert set(chosen) <= set(range(of))
     if of % size == 0:
         per_pass = of // size
         first = index // per_pass * per_pass
-        assert sorted(i for w in range(first, first + per_pass) for i in _turn(seed, w, size, of)) == list(
+        assert sorted(i for w in range(first, first + per_pass) for i in taken(seed, w, size, of)) == list(
             range(of)
         )
 
@@ -157,7 +157,7 @@ def test_offline_needs_answers_of_the_methods_unit(tmp_path: Path, worker: Worke
         "steps": {"prompt": "Why?", "completions": ["a", "b"], "labels": [True, False]},
         "text": {"text": "a b"},
     }
-    suits = {DATA: {"completion", "text"}, PAIR: {"preference"}, Shape("episode", 1, "data"): set[str]()}
+    suits = {DATA: {"completion", "text"}, PAIR: {"preference"}, STEPS: {"steps"}}
     for kind, row in lines.items():
         file = written(tmp_path, [row], f"{kind}.jsonl")
         for shape, kinds in suits.items():
@@ -245,6 +245,48 @@ def test_two_people_who_say_the_same_are_two_facts(tmp_path: Path, worker: Worke
     assert len(source.window(0, SAMPLER, silent).rows) == 4
     assert (source.repeated, source.read, source.kind) == (1, 5, "preference")
     assert any("1 rows" in note for note in source.notes)
+
+
+STEPPED = [
+    {"prompt": "one", "completions": ["a b", "c"], "labels": [True, False], "weight": 2},
+    {"prompt": "two", "completions": ["d", "a", "b"], "labels": [None, True, True]},
+    {"prompt": "two", "completions": ["d", "a", "b"], "labels": [None, True, False]},
+]
+
+
+def test_answers_in_steps_are_episodes_whose_rewards_are_the_labels(tmp_path: Path, worker: Worker) -> None:
+    rows = window(Offline(data=written(tmp_path, STEPPED)), worker, STEPS, 0).rows
+    (episodes,) = zip(*(row.episodes for row in rows), strict=True)
+    found = {(e.tokens, e.rewards) for e in episodes}
+    assert found == {
+        (((1, 2), (3, 0)), (1.0, 0.0)),
+        (((4,), (1,), (2, 0)), (None, 1.0, 1.0)),
+        (((4,), (1,), (2, 0)), (None, 1.0, 0.0)),
+    }, "two people who judge one answer otherwise are two facts"
+    for episode in episodes:
+        (sequence,) = episode.sequences()
+        said = [t for t, chosen in zip(sequence.tokens, sequence.answer, strict=True) if chosen]
+        assert said == [t for turn in episode.tokens for t in turn]
+    assert sorted(row.columns.get("weight", 1.0) for row in rows) == [1, 1, 2]
+    groups = {row.episodes[0].prompt: row.group for row in rows}
+    assert len(groups) == len(set(groups.values())) == 2
+
+
+def test_steps_over_the_limit_take_their_labels_along(tmp_path: Path, worker: Worker) -> None:
+    part = Offline(data=written(tmp_path, STEPPED[:2]), max_answer_tokens=3, truncate="cut_answer")
+    rows = window(part, worker, STEPS, 0).rows
+    found = {(e.tokens, e.rewards, r.columns["cut"]) for r in rows for e in r.episodes}
+    assert found == {(((1, 2), (3,)), (1.0, 0.0), 1.0), (((4,), (1,), (2,)), (None, 1.0, 1.0), 1.0)}
+    short = Offline(data=written(tmp_path, STEPPED[:2]), max_answer_tokens=2, truncate="cut_answer")
+    found = {(e.tokens, e.rewards) for r in window(short, worker, STEPS, 0).rows for e in r.episodes}
+    assert found == {(((1, 2),), (1.0,)), (((4,), (1,)), (None, 1.0))}
+
+
+def test_a_source_of_steps_keeps_the_promises_of_sources(tmp_path: Path, worker: Worker) -> None:
+    rows = [{"prompt": f"q {i}", "completions": ["a", "b"], "labels": [True, None]} for i in range(9)]
+    part = Offline(data=written(tmp_path, rows), per_window=4)
+    around = Surroundings("r/s", 3, STEPS, worker)
+    check_source(lambda: part.open(around), SAMPLER, silent, shape=STEPS)
 
 
 def test_labels_must_be_explained(tmp_path: Path, worker: Worker) -> None:

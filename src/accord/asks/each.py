@@ -1,8 +1,9 @@
-"""Grade every answer: Grade → ``score`` (or ``cost:<id>``), one row per answer.
+"""Grade every answer: Grade → ``score``, ``cost:<id>``, or ``gold`` (read, not trained on); a row per answer.
 
 ``collapse`` says how several verdicts on one answer become one number, and has no default: ``distribution``
 takes the mean grade, ``majority`` the median, ``quantile`` the q-quantile. A verdict's dimensions are
-averaged first. An answer nobody graded is missing, never 0.
+averaged first. An answer nobody graded is missing, never 0. Beside a score stands ``spread`` where a model
+graded with several heads: their standard deviation (n − 1), averaged over verdicts.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ __all__ = ["Each"]
 class Each(Part):
     """One Grade question per answer."""
 
-    column: str = Field(pattern=r"^(score|cost:[a-z0-9_-]+)$")
+    column: str = Field(pattern=r"^(score|gold|cost:[a-z0-9_-]+)$")
     collapse: Literal["distribution", "majority", "quantile"]
     q: float = Field(default=0.1, gt=0, lt=1)
     wording: str = ""
@@ -50,9 +51,12 @@ class Each(Part):
         questions = self.questions(groups)
         cast = [[j for j in votes.get(q.id, []) if isinstance(j.verdict, Graded)] for q in questions]
         score = np.array([self._collapsed(v) for v in cast], dtype=np.float64)
+        values = {self.column: score}
+        if self.column == "score" and any(_heads(j) for votes in cast for j in votes):
+            values["spread"] = np.array([_spread(v) for v in cast], dtype=np.float64)
         return Columns(
             members=tuple(q.responses for q in questions),
-            values={self.column: score},
+            values=values,
             missing=np.isnan(score),
             parents=tuple(tuple(j.id for j in v) for v in cast),
         )
@@ -70,3 +74,16 @@ class Each(Part):
                 return float(np.median(grades))
             case "quantile":
                 return float(np.quantile(grades, self.q))
+
+
+def _heads(judgment: Judgment) -> list[float]:
+    """What the heads of an ensemble said of one answer; a program's parts are no ensemble."""
+    verdict = judgment.verdict
+    several = judgment.by.type == "model" and isinstance(verdict, Graded) and len(verdict.heads) > 1
+    return list(verdict.heads.values()) if several and isinstance(verdict, Graded) else []
+
+
+def _spread(votes: Sequence[Judgment]) -> float:
+    """NaN where no verdict came from several heads."""
+    found = [float(np.std(heads, ddof=1)) for vote in votes if (heads := _heads(vote))]
+    return float(np.mean(found)) if found else float("nan")

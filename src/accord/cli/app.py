@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from accord import __version__
-from accord.cli import bench, chat, config, looks, machine, runs, track
+from accord.cli import bench, chat, config, explain, looks, machine, methods, runs, track
 from accord.cli.codes import Exit
 
 __all__ = ["build_app"]
@@ -20,10 +20,12 @@ _CODES = (
 )
 _FIRST = """
   accord demo                                 a real run, start to report, in minutes
+  accord methods                              what to train with, and when
   accord run dpo pairs.jsonl --model ./model  train without a plan file
   accord run brevity.toml                     what a plan says
   accord resume brevity-1                     on from where a run stopped
   accord report brevity-1 --open              what it came to
+  accord explain brevity-1                    what looks wrong in it, and what to do
   accord chat brevity-1 --beside base         talk to it
   accord audit ./model --base ./base          what training changed
 """
@@ -45,13 +47,15 @@ def build_app() -> typer.Typer:
         runs.resume,
         looks.report,
         looks.audit,
+        explain.explain,
+        methods.methods,
         chat.chat,
         track.track,
         machine.pull,
         machine.doctor,
         bench.bench,
     ):
-        groups = (runs, looks, chat, track, machine, bench)
+        groups = (runs, looks, explain, methods, chat, track, machine, bench)
         examples = next(g.EXAMPLES[name] for g in groups if (name := command.__name__) in g.EXAMPLES)
         _add(app, command.__name__, command, examples)
     brought = typer.Typer(rich_markup_mode=None, help="Bring in runs, and plans of other tools.")

@@ -36,7 +36,7 @@ Rewards = Annotated[
     typer.Option(
         "--reward",
         metavar="FILE.py:NAME[=WEIGHT]",
-        help="With grpo, ppo, best_of_n: a function that scores answers; several add up.",
+        help="A function that scores answers, for methods that learn from these; several add up.",
     ),
 ]
 RewardModels = Annotated[

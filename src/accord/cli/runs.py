@@ -93,14 +93,18 @@ def run(  # size: a parameter is an option here
         typer.Option("--store", metavar="URL", help="Index of runs [default: accord.db in --runs]; or none."),
     ] = None,
     track: Track = None,
+    ranks: Annotated[
+        int, typer.Option("--ranks", metavar="N", min=1, help="Processes that share the rows of every stage.")
+    ] = 1,
     json: Json = False,
     quiet: Quiet = False,
 ) -> int:
     """Do what a plan says; or train by a method, without a plan file.
 
-    METHOD is sft, reward_model, dpo, ipo, grpo, ppo or best_of_n. Its settings are chosen, shown with their
-    reasons, and written as the run's plan.toml, from which accord run repeats it; --set changes them, as in
-    --set learner.lr=1e-5. Exit 5 means paused, 6 halted, both with their evidence.
+    accord methods lists the METHODs. Settings are chosen, shown with their reasons, and written as the run's
+    plan.toml, from which accord run repeats it; --set changes them, as in --set learner.lr=1e-5. A PLAN.toml
+    that is no file may be the name of one that ships with Accord, as dpo.toml. Exit 5 means paused, 6 halted,
+    both with their evidence.
     """
     from accord.pipeline import run as run_plan
 
@@ -113,9 +117,7 @@ def run(  # size: a parameter is an option here
     if Path(what).suffix == ".toml":
         if odd := [option for option, value in given.items() if value not in (None, [])]:
             raise typer.BadParameter(f"{odd[0]} goes with a method; a plan is changed by --set")
-        from accord.plan import read_plan
-
-        tree, lines, beside = read_plan(Path(what)).set(settings or []), list[str](), Path(what).parent
+        tree, lines, beside = _written(Path(what)).set(settings or []), list[str](), Path(what).parent
     else:
         from accord.recipes import Length, Wish
 
@@ -123,6 +125,7 @@ def run(  # size: a parameter is an option here
         wish = wish._replace(length=Length(steps, windows, epochs), settings=tuple(settings or ()))
         tree, lines = _made(wish, [option for option, value in length.items() if value is not None])
         beside = Path()
+    tree = _shared(tree, ranks) if ranks > 1 else tree
     cast(Place, context.obj).begins_in(runs, name)
     with screen.working() as progress:
         for line in lines:
@@ -131,6 +134,31 @@ def run(  # size: a parameter is an option here
             tree, runs=runs, name=name, progress=progress, store=store, beside=beside, track=track or ()
         )
     return _told(outcome, screen, repeat=bool(lines))
+
+
+def _written(file: Path) -> Plan:
+    """The plan in a file; where there is none, the one of that name that ships with Accord."""
+    from accord.demo import shipped_plans
+    from accord.plan import read_plan
+
+    shipped = shipped_plans()
+    if not file.exists() and file.name == str(file) and file.stem in shipped:
+        return read_plan(shipped[file.stem])
+    return read_plan(file)
+
+
+def _shared(plan: Plan, processes: int) -> Plan:
+    """The plan with the learner of every stage in so many processes."""
+    from accord.plan import Plan
+
+    table = plan.table()
+    for stage in cast("list[dict[str, JSON]]", table["stage"]):
+        own = cast("dict[str, JSON]", stage["learner"])
+        if own["name"] != "local":
+            raise typer.BadParameter(f"--ranks shares the learner local; this plan names {own['name']}")
+        local = {key: value for key, value in own.items() if key != "name"}
+        stage["learner"] = {"name": "ranks", "processes": processes, "local": local}
+    return Plan.model_validate(table)
 
 
 def _made(wish: Wish, lengths: list[str]) -> tuple[Plan, list[str]]:

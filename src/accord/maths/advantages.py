@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["EPS", "Discount", "alike", "centred", "gae", "over_spread", "spread", "whitened"]
+__all__ = ["EPS", "Discount", "alike", "centred", "gae", "left_out", "over_spread", "spread", "whitened"]
 
 EPS = 1e-4
 
@@ -30,14 +30,33 @@ class Discount(NamedTuple):
 def centred(value_R: Floats, group_R: Ints) -> Floats:
     """Each value minus the mean of its group; NaN where the group has fewer than two values.
 
+    Of equal values it is exactly 0, whatever their sum would be rounded to.
+
     >>> centred(np.array([1.0, 3.0, np.nan, 5.0]), np.array([0, 0, 0, 1])).tolist()
     [-1.0, 1.0, nan, nan]
     """
     known_R, home_R = ~np.isnan(value_R), _homes(group_R)
     number_G = np.bincount(home_R[known_R], minlength=home_R.size)
-    sum_G = np.bincount(home_R[known_R], weights=value_R[known_R], minlength=home_R.size)
+    low_G = np.full(home_R.size, np.inf)
+    np.minimum.at(low_G, home_R[known_R], value_R[known_R])
+    over_R = value_R - low_G[home_R]
+    sum_G = np.bincount(home_R[known_R], weights=over_R[known_R], minlength=home_R.size)
     mean_R = (sum_G / np.maximum(number_G, 1))[home_R]
-    return np.where(number_G[home_R] > 1, value_R - mean_R, np.nan)
+    return np.where(number_G[home_R] > 1, over_R - mean_R, np.nan)
+
+
+def left_out(value_R: Floats, group_R: Ints) -> Floats:
+    """Each value minus the mean of the *other* values of its group; NaN where there is no other.
+
+    That mean knows nothing of the value it is taken off; v − (Σ − v)/(n − 1) = n/(n − 1) · (v − Σ/n), so of
+    equal values it is exactly 0. Of 1, 3 and 5: 1 − 4, 3 − 3, 5 − 2.
+
+    >>> left_out(np.array([1.0, 3.0, np.nan, 5.0, 7.0]), np.array([0, 0, 0, 0, 1])).tolist()
+    [-3.0, 0.0, nan, 3.0, nan]
+    """
+    known_R, home_R = ~np.isnan(value_R), _homes(group_R)
+    number_R = np.bincount(home_R[known_R], minlength=home_R.size)[home_R]
+    return centred(value_R, group_R) * number_R / np.maximum(number_R - 1, 1)
 
 
 def spread(value_R: Floats, group_R: Ints) -> Floats:

@@ -2,13 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
-from accord.records.rows import Batch, Row
+from accord.records import digest
+from accord.records.rows import Batch, Floats, Row
 
-__all__ = ["likelihood_batch"]
+__all__ = ["bootstrapped", "likelihood_batch", "without"]
+
+
+def bootstrapped(names: Sequence[Sequence[str]], heads: int, salt: str) -> dict[str, Floats]:
+    """How often each head sees each row, a column per head: Poisson(1), drawn from the salt and the row's
+    names, so that a row counts the same whenever it comes again.
+
+    >>> one, two = (bootstrapped([["a"], ["b", "c"]], 2, "salt") for _ in range(2))
+    >>> sorted(one), one["head_0"].tolist() == two["head_0"].tolist()
+    (['head_0', 'head_1'], True)
+    """
+    drawn = np.zeros((len(names), heads))
+    for r, row in enumerate(names):
+        key = int(digest([salt, *row])[:32], 16)
+        drawn[r] = np.random.Generator(np.random.Philox(key=key)).poisson(1.0, heads)
+    return {f"head_{k}": drawn[:, k] for k in range(heads)}
 
 
 def likelihood_batch(
@@ -42,4 +60,29 @@ def likelihood_batch(
         weights={"nll": 1.0},
         tokens={"weight": np.repeat(np.array(weight_S, dtype=np.float64), lengths)},
         scalars=scalars,
+    )
+
+
+def without(batch: Batch, gone_R: NDArray[np.bool_]) -> Batch:
+    """The batch with these rows in no step, and the denominators of all its rows. A step left empty goes.
+
+    Of three rows in steps of two and one, without row 0 and then without row 2 as well:
+
+    >>> from accord.records import Episode
+    >>> row = Row((Episode(prompt="p", responses=("r",), prompt_tokens=((1,),), tokens=((2, 3),)),))
+    >>> b = likelihood_batch([row, row, row], 1, 9, np.random.default_rng(0), {})
+    >>> b = replace(b, steps=(np.array([1, 0]), np.array([2])), counts=({"nll": 4.0}, {"nll": 2.0}))
+    >>> left = without(b, np.array([True, False, False]))
+    >>> [step.tolist() for step in left.steps], left.counts, left.row_S.tolist()
+    ([[0], [1]], ({'nll': 4.0}, {'nll': 2.0}), [0, 1])
+    >>> without(b, np.array([True, False, True])).counts
+    ({'nll': 4.0},)
+    """
+    place_R = np.cumsum(~gone_R) - 1
+    left = [(step[~gone_R[step]], count) for step, count in zip(batch.steps, batch.counts, strict=True)]
+    left = [(step, count) for step, count in left if step.size]
+    return replace(
+        batch.take(np.flatnonzero(~gone_R)),
+        steps=tuple(place_R[step].astype(np.int64) for step, _ in left),
+        counts=tuple(count for _, count in left),
     )

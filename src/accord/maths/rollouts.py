@@ -13,7 +13,17 @@ from accord.maths.divergences import k1, k3
 from accord.records.rows import Floats, Window
 from accord.records.texts import Sequence as Masked
 
-__all__ = ["Spoken", "column_of", "divergences_of", "steps_of"]
+__all__ = [
+    "Lesson",
+    "Passes",
+    "Spoken",
+    "column_of",
+    "divergences_of",
+    "figures_of",
+    "groups_of",
+    "lessons",
+    "steps_of",
+]
 
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
@@ -65,6 +75,11 @@ class Spoken(NamedTuple):
         return tuple(self.sequences[s] for s in kept), place_R[self.row_S[kept]].astype(np.int64)
 
 
+def groups_of(window: Window) -> Ints:
+    """The group of each row: rows of one group answer one prompt."""
+    return np.array([row.group for row in window.rows], dtype=np.int64)
+
+
 def column_of(window: Window, name: str) -> Floats:
     """One number per row, NaN where it is missing. PlanError where no ask fills the column."""
     lacking = next((row for row in window.rows if not row.missing and name not in row.columns), None)
@@ -72,6 +87,25 @@ def column_of(window: Window, name: str) -> Floats:
         found = ", ".join(sorted(lacking.columns)) or "no column at all"
         raise PlanError("ask", None, f'an ask whose column is "{name}"', f"this window has {found}")
     return window.column(name)
+
+
+def figures_of(window: Window, stays_R: Bools, equal_R: Bools) -> dict[str, float]:
+    """What a window of groups was like; figures that nothing was measured for are left out.
+
+    ``stays_R``: rows that have an advantage; ``equal_R``: those that are alike, so that it is 0.
+    """
+    group_R, score_R = groups_of(window), window.column("score")
+    known_R = score_R[~np.isnan(score_R)]
+    figures = {
+        "rows": float(len(score_R)),
+        "missing": float(len(score_R) - len(known_R)),
+        "groups": float(len(np.unique(group_R))),
+        "groups_dropped": float(len(np.unique(group_R)) - len(np.unique(group_R[stays_R]))),
+        "groups_equal": float(len(np.unique(group_R[equal_R]))),
+    }
+    if known_R.size:
+        figures |= {"score": float(known_R.mean()), "score_std": float(known_R.std())}
+    return figures
 
 
 def divergences_of(spoken: Spoken, window: Window) -> dict[str, float]:
@@ -100,3 +134,46 @@ def steps_of(rows: Ints, group_R: Ints, size: int | None, rng: np.random.Generat
     order = rows[np.argsort([rank[int(g)] for g in group_R[rows]], kind="stable")]
     for start in range(0, len(order), size or max(1, len(order))):
         yield order[start : start + (size or len(order))]
+
+
+class Passes(NamedTuple):
+    """How often the rows of a window are taken, and how many of them to a step (None: all)."""
+
+    epochs: int
+    size: int | None
+
+
+class Lesson(NamedTuple):
+    """One optimizer step: its rows as the window numbers them, of which its counts are; and those of them
+    that are computed, as the batch numbers them."""
+
+    rows: Ints
+    places: Ints
+
+
+def lessons(
+    length_R: Ints,
+    group_R: Ints,
+    stays_R: Bools,
+    taught_R: Bools,
+    passes: Passes,
+    rng: np.random.Generator,
+) -> list[Lesson]:
+    """The steps over all rows that stay, so that what is not computed still weighs; ``taught_R`` is computed.
+
+    Steps in which no token is computed are left out. Rows 1 and 2 stay, row 2 alone is computed:
+
+    >>> stays, taught = np.array([False, True, True]), np.array([False, False, True])
+    >>> ones, rng = np.ones(3, dtype=np.int64), np.random.default_rng(0)
+    >>> (step,) = lessons(ones, ones, stays, taught, Passes(1, None), rng)
+    >>> step.rows.tolist(), step.places.tolist()
+    ([1, 2], [0])
+    """
+    place_R = np.cumsum(taught_R) - 1
+    found: list[Lesson] = []
+    for _ in range(passes.epochs):
+        for rows in steps_of(np.flatnonzero(stays_R), group_R, passes.size, rng):
+            computed = rows[taught_R[rows]]
+            if length_R[computed].any():
+                found.append(Lesson(rows, place_R[computed].astype(np.int64)))
+    return found

@@ -25,7 +25,16 @@ from pydantic import Field, model_validator
 
 from accord.maths.advantages import alike, centred, over_spread
 from accord.maths.divergences import k1
-from accord.maths.rollouts import Bools, Ints, Spoken, column_of, divergences_of, steps_of
+from accord.maths.rollouts import (
+    Ints,
+    Passes,
+    Spoken,
+    column_of,
+    divergences_of,
+    figures_of,
+    groups_of,
+    lessons,
+)
 from accord.part import Part
 from accord.ports import Memory, Needs, Out, Shape
 from accord.records.rows import Batch, Floats, Window
@@ -84,11 +93,14 @@ class GRPO(Part):
             spoken = Spoken.of(window)
             old_T, ref_T = (spoken.measured_T(window, name) for name in ("old_logp", "ref_logp"))
             value_R = value_R - self.beta * spoken.sum_R(k1(old_T, ref_T))
-        return centred(value_R, _groups(window))
+        return centred(value_R, groups_of(window))
 
     def batch(self, window: Window, memory: Memory, rng: np.random.Generator) -> tuple[Batch, Memory]:
-        spoken, group_R = Spoken.of(window), _groups(window)
-        plain_R = self.advantage("score", window, memory)
+        return self.taught(window, self.advantage("score", window, memory), rng), memory
+
+    def taught(self, window: Window, advantage: Floats, rng: np.random.Generator) -> Batch:
+        """The batch of these advantages, one per row and not yet scaled."""
+        spoken, group_R, plain_R = Spoken.of(window), groups_of(window), advantage
         stays_R = ~np.isnan(plain_R)
         equal_R = stays_R & alike(plain_R, group_R)
         if self.mask_cut:
@@ -96,30 +108,22 @@ class GRPO(Part):
         taught_R = stays_R if self.beta and self.kl == "loss" else stays_R & ~equal_R
         length_R = spoken.length_R
         sequences, row_S = spoken.only(taught_R)
-        place_R = np.cumsum(taught_R) - 1
-        steps: list[Ints] = []
-        counts: list[Mapping[str, float]] = []
-        for _ in range(self.epochs):
-            for step in steps_of(np.flatnonzero(stays_R), group_R, self.rows_per_step, rng):
-                # Counts are those of all rows that stay, so that what is not computed still weighs.
-                if length_R[step[taught_R[step]]].any():
-                    steps.append(place_R[step[taught_R[step]]].astype(np.int64))
-                    counts.append(self._counts(length_R[step]))
+        passes = Passes(self.epochs, self.rows_per_step)
+        taken = lessons(length_R, group_R, stays_R, taught_R, passes, rng)
         scaled_R = over_spread(plain_R, group_R) if self.scale_std else plain_R
         row_T = spoken.row_T
         taught_T = taught_R[row_T]
         tokens = {"advantage": scaled_R[row_T], "weight": self._shares(length_R)[0][row_T]}
         tokens |= {name: spoken.measured_T(window, name) for name in self._read()}
-        batch = Batch(
+        return Batch(
             sequences=sequences,
             row_S=row_S,
-            steps=tuple(steps),
-            counts=tuple(counts),
+            steps=tuple(step.places for step in taken),
+            counts=tuple(self._counts(length_R[step.rows]) for step in taken),
             weights=self._weights(),
             tokens={name: column_T[taught_T] for name, column_T in tokens.items()},
-            scalars=_figures(window, stays_R, equal_R) | divergences_of(spoken, window),
+            scalars=figures_of(window, stays_R, equal_R) | divergences_of(spoken, window),
         )
-        return batch, memory
 
     def loss(self, out: Out, batch: Batch) -> Mapping[str, Tensor]:
         from accord.maths.tensor import clipped
@@ -168,23 +172,3 @@ class GRPO(Part):
     def _counts(self, length_R: Ints) -> dict[str, float]:
         shared, tokens = float(self._shares(length_R)[1].sum()), float(length_R.sum())
         return {name: shared if name in ("policy", "kl") else tokens for name in self._weights()}
-
-
-def _groups(window: Window) -> Ints:
-    return np.array([row.group for row in window.rows], dtype=np.int64)
-
-
-def _figures(window: Window, stays_R: Bools, equal_R: Bools) -> dict[str, float]:
-    """What the window was like; figures that nothing was measured for are left out."""
-    group_R, score_R = _groups(window), window.column("score")
-    known_R = score_R[~np.isnan(score_R)]
-    figures = {
-        "rows": float(len(score_R)),
-        "missing": float(len(score_R) - len(known_R)),
-        "groups": float(len(np.unique(group_R))),
-        "groups_dropped": float(len(np.unique(group_R)) - len(np.unique(group_R[stays_R]))),
-        "groups_equal": float(len(np.unique(group_R[equal_R]))),
-    }
-    if known_R.size:
-        figures |= {"score": float(known_R.mean()), "score_std": float(known_R.std())}
-    return figures

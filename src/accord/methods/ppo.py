@@ -8,7 +8,9 @@ Deliberate differences from the paper and from TRL's last version:
 2. an answer without a score leaves whitening and loss;
 3. V after the last token is 0 also for an answer that was stopped by its length; ``cut_penalty`` is taken
    off its score;
-4. denominators are the answer tokens of the whole optimizer step, as everywhere.
+4. denominators are the answer tokens of the whole optimizer step, as everywhere;
+5. the advantage of a cost (``constrained``) has the mean of the window's other answers as its baseline, not
+   a second critic.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from pydantic import Field
 
-from accord.maths.advantages import Discount, gae, whitened
+from accord.maths.advantages import Discount, gae, left_out, whitened
 from accord.maths.divergences import k1
 from accord.maths.rollouts import Bools, Ints, Spoken, column_of, divergences_of, steps_of
 from accord.part import Part
@@ -61,15 +63,19 @@ class PPO(Part):
         return Needs(frozenset({"old_logp", "value"} | ref), critic=True)
 
     def advantage(self, column: str, window: Window, memory: Memory) -> Floats:
-        """Of each answer token, against V and not whitened; NaN in rows that leave."""
+        """Of each answer token, not whitened; NaN in rows that leave. ``score`` stands against V; a cost,
+        which the critic does not know, against its mean over the window's other answers."""
         del memory
         spoken, value_R = Spoken.of(window), column_of(window, column)
+        if column != "score":
+            # Its own cost in an answer's baseline would shrink the cost, and V does not shrink the score.
+            return left_out(value_R, np.zeros(len(value_R), dtype=np.int64))[spoken.row_T]
         row_T, length_R = spoken.row_T, spoken.length_R
         reward_T = np.zeros(len(row_T))
-        if column == "score" and self.beta:
+        if self.beta:
             old_T, ref_T = (spoken.measured_T(window, name) for name in ("old_logp", "ref_logp"))
             reward_T -= self.beta * k1(old_T, ref_T)
-        if column == "score" and self.cut_penalty:
+        if self.cut_penalty:
             value_R = value_R - self.cut_penalty * column_of(window, "cut")
         reward_T[spoken.last_T()] += value_R[length_R > 0]
         stays_T = ~np.isnan(value_R)[row_T]
@@ -80,18 +86,22 @@ class PPO(Part):
         return np.where(stays_T, found_T, np.nan)
 
     def batch(self, window: Window, memory: Memory, rng: np.random.Generator) -> tuple[Batch, Memory]:
+        return self.taught(window, self.advantage("score", window, memory), rng), memory
+
+    def taught(self, window: Window, advantage: Floats, rng: np.random.Generator) -> Batch:
+        """The batch of these advantages, one per answer token; the critic learns the return of the score."""
         spoken = Spoken.of(window)
-        plain_T = self.advantage("score", window, memory)
-        taught_T = ~np.isnan(plain_T)
+        taught_T = ~np.isnan(advantage)
         taught_R = spoken.sum_R(taught_T.astype(np.float64)) > 0
-        value_T, advantage_T = spoken.measured_T(window, "value")[taught_T], plain_T[taught_T]
+        value_T, advantage_T = spoken.measured_T(window, "value")[taught_T], advantage[taught_T]
+        return_T = self.advantage("score", window, {})[taught_T] + value_T
         sequences, row_S = spoken.only(taught_R)
         length_R = spoken.length_R[taught_R]
         group_R = np.array([row.group for row in window.rows], dtype=np.int64)[taught_R]
         rows: Ints = np.arange(len(length_R), dtype=np.int64)
         steps = [s for _ in range(self.epochs) for s in steps_of(rows, group_R, self.rows_per_step, rng)]
         weights = {"policy": 1.0, "value": self.value_weight, "clipped": 0.0, "value_clipped": 0.0}
-        batch = Batch(
+        return Batch(
             sequences=sequences,
             row_S=row_S,
             steps=tuple(steps),
@@ -99,13 +109,12 @@ class PPO(Part):
             weights=weights,
             tokens={
                 "advantage": whitened(advantage_T) if self.whiten else advantage_T,
-                "return": advantage_T + value_T,
+                "return": return_T,
                 "value": value_T,
                 "old_logp": spoken.measured_T(window, "old_logp")[taught_T],
             },
-            scalars=_figures(window, taught_R, advantage_T, value_T) | divergences_of(spoken, window),
+            scalars=_figures(window, taught_R, return_T - value_T, value_T) | divergences_of(spoken, window),
         )
-        return batch, memory
 
     def loss(self, out: Out, batch: Batch) -> Mapping[str, Tensor]:
         from accord.maths.tensor import clipped

@@ -19,10 +19,10 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 from pydantic import Field
 
+from accord.maths import batches
 from accord.maths.pairs import Pairs, last_RA, pair_batch, pairs_of
 from accord.part import Part
 from accord.ports import Memory, Needs, Out, Shape
-from accord.records import digest
 from accord.records.rows import Batch, Floats, Window
 
 if TYPE_CHECKING:
@@ -32,12 +32,9 @@ __all__ = ["RewardModel", "bootstrapped"]
 
 
 def bootstrapped(pairs: Pairs, heads: int, salt: str) -> dict[str, Floats]:
-    """How often each head sees each pair, a column per head: Poisson(1), drawn from the salt and the pair."""
-    drawn = np.zeros((len(pairs.rows), heads))
-    for r, row in enumerate(pairs.rows):
-        key = int(digest([salt, *sorted(episode.id for episode in row.episodes)])[:32], 16)
-        drawn[r] = np.random.Generator(np.random.Philox(key=key)).poisson(1.0, heads)
-    return {f"head_{k}": drawn[:, k] for k in range(heads)}
+    """How often each head sees each pair, whichever answer comes first: see ``batches.bootstrapped``."""
+    names = [sorted(episode.id for episode in row.episodes) for row in pairs.rows]
+    return batches.bootstrapped(names, heads, salt)
 
 
 class RewardModel(Part):

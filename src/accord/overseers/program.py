@@ -32,7 +32,7 @@ from accord.part import Part
 from accord.ports import Desk
 from accord.records import By, Graded, Judgment, Kind, Prompt, Question, Ranked, Response, digest
 
-__all__ = ["Grader", "Program", "brief"]
+__all__ = ["Grader", "Program", "brief", "short", "unfinished"]
 
 Grader = Callable[..., Sequence[float | None]]
 
@@ -50,6 +50,30 @@ def brief(prompts: Sequence[str], answers: Sequence[str], finished: Sequence[boo
         float(done and 0 < len([s for s in _SENTENCE.split(answer) if s and s.strip()]) <= 3)
         for answer, done in zip(answers, finished, strict=True)
     ]
+
+
+def short(prompts: Sequence[str], answers: Sequence[str], tokens: Sequence[int]) -> list[float | None]:
+    """1 / (1 + tokens/32): the shorter the more, and an empty answer is 0.
+
+    >>> short(["Why?"] * 3, ["Because.", "That is how it is.", ""], [0, 32, 1])
+    [1.0, 0.5, 0.0]
+    """
+    del prompts
+    return [
+        float(bool(answer.strip())) / (1 + count / 32) for answer, count in zip(answers, tokens, strict=True)
+    ]
+
+
+def unfinished(
+    prompts: Sequence[str], answers: Sequence[str], finished: Sequence[bool]
+) -> list[float | None]:
+    """1 for an answer that was stopped by its length, else 0: a cost.
+
+    >>> unfinished(["Why?"] * 2, ["Because.", "It is"], [True, False])
+    [0.0, 1.0]
+    """
+    del prompts, answers
+    return [float(not done) for done in finished]
 
 
 class _Sum(NamedTuple):

@@ -29,7 +29,7 @@ from accord.records.feedback import (
     Verdict,
 )
 from accord.records.record import Cost, Record
-from accord.records.texts import Episode, Message, Prompt, Response, Sequence
+from accord.records.texts import Begun, Episode, Message, Prompt, Response, Sequence
 
 __all__ = [
     "JSON",
@@ -37,6 +37,7 @@ __all__ = [
     "Abstention",
     "Account",
     "Action",
+    "Begun",
     "By",
     "Cost",
     "Critiqued",

@@ -76,6 +76,7 @@ class Batch:
 
     ``counts[k][term]`` is the denominator of that term in step k over all ranks, known before the first
     backward pass; so objective = Σ weight · total / count, however the rows are split.
+    ``parents``: episodes that a figure of ``scalars`` counts, so that they are found again.
     """
 
     sequences: tuple[Masked, ...]
@@ -86,6 +87,7 @@ class Batch:
     rows: Mapping[str, Floats] = field(default_factory=dict[str, Floats])
     tokens: Mapping[str, Floats] = field(default_factory=dict[str, Floats])
     scalars: Mapping[str, float] = field(default_factory=dict[str, float])
+    parents: tuple[str, ...] = ()
 
     def lengths_S(self) -> Ints:
         """Answer tokens of each sequence."""

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal, NamedTuple, Self
 
-from pydantic import BaseModel, ConfigDict, JsonValue, model_validator
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
 
 from accord.records.record import Record
 
-__all__ = ["Episode", "Message", "Prompt", "Response", "Sequence"]
+__all__ = ["Begun", "Episode", "Message", "Prompt", "Response", "Sequence"]
 
 
 class Message(BaseModel):
@@ -20,11 +20,22 @@ class Message(BaseModel):
     content: str
 
 
+class Begun(BaseModel):
+    """The exact tokens of a conversation up to its last answer, and the digest of their tokenizer."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    tokenizer: str
+    tokens: tuple[int, ...] = Field(min_length=1)
+
+
 class Prompt(Record):
     """A conversation that waits for an answer.
 
     ``allowed`` names the only tokens an answer may hold (all others have probability 0, in sampling, scoring
     and training alike). ``columns`` carries the other fields of a data row to programs that judge answers.
+    ``begun``: all that was read and said up to the last answer, that answer included, as tokens; a model with
+    this tokenizer goes on from them and renders only the messages behind that answer.
     """
 
     kind: ClassVar[str] = "prompt"
@@ -33,6 +44,13 @@ class Prompt(Record):
     allowed: tuple[int, ...] | None = None
     slice: str = ""
     columns: dict[str, JsonValue] = {}
+    begun: Begun | None = None
+
+    @model_validator(mode="after")
+    def _something_was_answered(self) -> Self:
+        if self.begun is not None and not self.answered:
+            raise ValueError("begun holds tokens up to the last answer, and nothing was answered")
+        return self
 
     @classmethod
     def of(cls, text: str, slice: str = "", **columns: JsonValue) -> Self:  # noqa: A002 - the glossary's word
@@ -43,6 +61,16 @@ class Prompt(Record):
     def text(self) -> str:
         """The last user message: what a person would call the question."""
         return next((m.content for m in reversed(self.messages) if m.role == "user"), "")
+
+    @property
+    def answered(self) -> int:
+        """How many messages there are up to the last answer, that one included; 0 without an answer."""
+        return max((i for i, m in enumerate(self.messages, start=1) if m.role == "assistant"), default=0)
+
+    def then(self, answer: str, *messages: Message) -> Self:
+        """The conversation goes on: these messages, the answer, and what follows it."""
+        said = (*self.messages, Message(role="assistant", content=answer), *messages)
+        return self.model_copy(update={"messages": said, "begun": None})
 
 
 class Response(Record):

@@ -5,11 +5,25 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
+import numpy as np
+
+from accord.maths.overuse import Form, value_at
 from accord.reports import svg
-from accord.reports.document import Binding, Curve, Figure, Measured, Point, Result
+from accord.reports.document import Binding, Curve, Figure, Fitted, Measured, Point, Result, Use, Used, Versus
 from accord.reports.words import Scale, counted, interval, number, percent
 
-__all__ = ["Drawn", "draw_change", "draw_curve", "draw_levels", "draw_measured"]
+__all__ = [
+    "Drawn",
+    "draw_change",
+    "draw_curve",
+    "draw_levels",
+    "draw_measured",
+    "draw_use",
+    "draw_versus",
+]
+
+_FORMS: dict[Form, tuple[str, str]] = {"best_of_n": ("best of n", "base"), "rl": ("reinforcement", "curve")}
+_DRAWN = 81  # points of a fitted curve
 
 
 class Drawn(NamedTuple):
@@ -130,6 +144,99 @@ def draw_change(result: Result) -> Drawn | None:
     cells = (scale.bare(change.value), span)
     note = f"after less before, prompt by prompt{', in points' if result.share else ''}"
     return Drawn("Paired change", picture, note, head, (("change", *cells, change.record),), True)
+
+
+def draw_versus(versus: Versus) -> Drawn | None:
+    """The win rate as a lead over one half, with its interval, against zero."""
+    rate, scale = versus.rate, Scale(True)
+    if rate is None or rate.low is None or rate.high is None:
+        return None
+    value, low, high = rate.value - 0.5, rate.low - 0.5, rate.high - 0.5
+    span = scale.change_span(low, high)
+    reach = max(abs(low), abs(high), 0.05) * 1.15
+    edges = (-reach if low < 0 else -reach / 8, reach if high > 0 else reach / 8)
+    label = (
+        f"pairs won against {versus.model}: {percent(rate.value)}, 95 % interval "
+        f"{scale.span(rate.low, rate.high)}; one half is even"
+    )
+    whisker = svg.Whisker("lead", value, low, high, "after")
+    picture = svg.dots(label, [whisker], scale.bare, edges, zero=True)
+    note = f"share of pairs won less one half, in points; {counted(versus.prompts, 'prompt')}"
+    rows = ((versus.model, percent(rate.value), scale.span(rate.low, rate.high), span, rate.record),)
+    head = ("against", "pairs won", "95 % interval", "less one half", "record")
+    return Drawn("Win rate", picture, note, head, rows, True)
+
+
+def draw_use(use: Use) -> list[Drawn]:
+    """The reward and the curves fitted to it, against d and against the KL itself."""
+    known = any(point.n == 1 for point in use.points)
+    head = ("window", "d", "KL", "score", "spread", "gold", "record" if known else "windows")
+    rows = tuple(_used(point, known) for point in use.points)
+    by_root = Drawn("By d, the root of the KL", _cloud(use, root=True), _legend(use), head, rows, known)
+    head = ("form", "R(0)", "a", "b", "highest at d", "residuals", "windows")
+    told = tuple(_fit(fit) for fit in use.fits)
+    return [by_root, Drawn("By KL", _cloud(use, root=False), _legend(use), head, told, False)]
+
+
+def _cloud(use: Use, root: bool) -> str:
+    """The points of what was fitted; where that is gold, those of the score too."""
+
+    def across(d: float) -> float:
+        return d if root else d * d
+
+    def trail(kind: str, of: str) -> svg.Trail:
+        values = [(point.d, point.gold if of == "gold" else point.proxy) for point in use.points]
+        return svg.Trail(of, kind, tuple((across(d), y) for d, y in values if y is not None))
+
+    measured = [trail("before", "proxy"), trail("", "gold")] if use.of == "gold" else [trail("", "proxy")]
+    d = np.linspace(0.0, max(point.d for point in use.points), _DRAWN)
+    curves: list[svg.Trail] = []
+    for fit in use.fits:
+        if fit.start is None or fit.a is None or fit.b is None:
+            continue
+        name, kind = _FORMS[fit.form]
+        reward = fit.start + value_at(fit.form, d, fit.a.value, fit.b.value)
+        both = zip(map(across, d.tolist()), reward.tolist(), strict=True)
+        curves.append(svg.Trail(name, kind, tuple(both)))
+    what, first, last = _of(use), use.points[0], use.points[-1]
+    x = "d = √KL" if root else "KL, nats per answer"
+    label = (
+        f"{what} against {x}: {counted(len(use.points), 'point')}, from {number(across(first.d))} to "
+        f"{number(across(last.d))}. {' '.join(fit.says for fit in use.fits)}"
+    )
+    y = "gold and score" if use.of == "gold" else "score"
+    return svg.scatter(svg.Cloud(label.strip(), x, y, tuple(measured), tuple(curves), number))
+
+
+def _of(use: Use) -> str:
+    return "gold" if use.of == "gold" else "score that is trained on"
+
+
+def _legend(use: Use) -> str:
+    dots = (
+        "dots: gold; grey dots: the score that is trained on" if use.of == "gold" else f"dots: the {_of(use)}"
+    )
+    fitted = any(fit.a is not None for fit in use.fits)
+    return f"{dots}; solid: reinforcement form, dashed: best-of-n form" if fitted else dots
+
+
+def _used(point: Used, known: bool) -> tuple[str, ...]:
+    cells = (
+        number(point.d),
+        number(point.d**2),
+        number(point.proxy),
+        number(point.spread),
+        number(point.gold),
+    )
+    return (f"{point.window:,.1f}".removesuffix(".0"), *cells, point.record if known else f"{point.n:,}")
+
+
+def _fit(fit: Fitted) -> tuple[str, ...]:
+    cells = (
+        interval(one.value, one.low, one.high, Scale(False)) if one else "–"
+        for one in (fit.a, fit.b, fit.peak)
+    )
+    return (_FORMS[fit.form][0], number(fit.start), *cells, number(fit.residual), f"{fit.windows:,}")
 
 
 def _span(values: list[float], share: bool) -> tuple[float, float]:

@@ -4,6 +4,7 @@ Every figure names the record it comes from (``record``, a content id) and where
 (``place``, file and line inside the run's folder). None means "there is no such figure", never zero.
 """
 
+# size: all that report.json holds, in one file
 from __future__ import annotations
 
 import math
@@ -11,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from typing import Literal, cast
 
+from accord.maths.overuse import Form
 from accord.records import JSON
 
 __all__ = [
@@ -20,6 +22,7 @@ __all__ = [
     "Decided",
     "Environment",
     "Figure",
+    "Fitted",
     "Guarded",
     "Measured",
     "NoReading",
@@ -34,7 +37,10 @@ __all__ = [
     "Trained",
     "Transcript",
     "Transcripts",
+    "Use",
+    "Used",
     "Verdict",
+    "Versus",
     "Walked",
     "plain",
 ]
@@ -274,6 +280,57 @@ class Walked:
 
 
 @dataclass(frozen=True)
+class Used:
+    """How far the reward was used in a window, or the means over ``n`` neighbours."""
+
+    window: float
+    d: float
+    proxy: float | None
+    spread: float | None
+    gold: float | None
+    n: int = 1
+    record: str = ""
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A curve of overuse over the windows, or only why there is none. ``peak``: the d where it is highest."""
+
+    form: Form
+    says: str
+    windows: int
+    start: float | None = None
+    a: Figure | None = None
+    b: Figure | None = None
+    peak: Figure | None = None
+    residual: float | None = None
+
+
+@dataclass(frozen=True)
+class Use:
+    """How far the reward was used. ``since``: where d is measured from; ``of``: the reward that is fitted."""
+
+    says: tuple[str, ...]
+    since: Literal["start", "base"]
+    of: Literal["gold", "proxy"]
+    points: tuple[Used, ...]
+    fits: tuple[Fitted, ...]
+
+
+@dataclass(frozen=True)
+class Versus:
+    """The win rate against another model. ``disagreed``: pairs that the two orders gave to two winners."""
+
+    model: str
+    judge: str
+    says: str
+    prompts: int = 0
+    pairs: int = 0
+    disagreed: int | None = None
+    rate: Figure | None = None
+
+
+@dataclass(frozen=True)
 class Environment:
     """Where the stage ran, and whether its log can be believed."""
 
@@ -293,6 +350,8 @@ class StageReport:
     environment: Environment
     trained: Trained
     result: Result
+    versus: Versus | None
+    use: Use | None
     curves: tuple[Curve, ...]
     transcripts: Transcripts
     spent: Spent

@@ -11,7 +11,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from accord import __version__
 from accord.progress import duration
-from accord.reports.charts import Drawn, draw_change, draw_curve, draw_levels, draw_measured
+from accord.reports.charts import (
+    Drawn,
+    draw_change,
+    draw_curve,
+    draw_levels,
+    draw_measured,
+    draw_use,
+    draw_versus,
+)
 from accord.reports.document import Measured, RunReport, StageReport
 from accord.reports.words import Scale, counted, number, percent, short, visible
 
@@ -45,6 +53,8 @@ class _StagePage(NamedTuple):
     facts: list[tuple[str, str]]
     result: list[Drawn]
     p: str
+    versus: Drawn | None
+    use: list[Drawn]
     curves: list[Drawn]
     spent: list[tuple[str, str, str]]
     rows: list[_Row]
@@ -117,6 +127,8 @@ def _page(stage: StageReport) -> _StagePage:
         facts=_facts(stage),
         result=[one for one in drawn if one is not None],
         p=_told_p(stage.result.p),
+        versus=draw_versus(stage.versus) if stage.versus else None,
+        use=draw_use(stage.use) if stage.use else [],
         curves=[draw_curve(curve) for curve in stage.curves],
         spent=_spent(stage),
         rows=[_row(one) for one in stage.guard.indicators],

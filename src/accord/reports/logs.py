@@ -91,6 +91,11 @@ class StageLog:
         """The readings of evaluations, in order; at each step the figure they are judged by comes first."""
         return [reading for reading in self.readings if reading.name.startswith("eval.")]
 
+    @cached_property
+    def versus(self) -> list[Reading]:
+        """The win rates against other models."""
+        return [reading for reading in self.readings if reading.name.startswith("versus.")]
+
     @property
     def kept(self) -> int | None:
         """The update whose weights are the result; None while there is none."""
@@ -130,6 +135,12 @@ class StageLog:
         """The judgments a reading rests on, as far as they stand in this stage, in its order."""
         found = (self.records.get(parent) for parent in reading.parents)
         return [judgment for judgment in found if isinstance(judgment, Judgment)]
+
+    def questions_under(self, readings: Iterable[Reading]) -> list[Question]:
+        """The questions whose judgments these readings rest on, as far as they stand in this stage."""
+        judged = (judgment for reading in readings for judgment in self.judgments_under(reading))
+        found = (self.question(judgment.question) for judgment in judged)
+        return [question for question in found if question is not None]
 
     def spans(self) -> list[float]:
         """Seconds between the first and the last line of each process that wrote here."""

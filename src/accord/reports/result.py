@@ -14,6 +14,7 @@ from accord.records import Episode, Graded, Judgment, Reading
 from accord.reports.document import Figure, Result, Verdict
 from accord.reports.evaluated import told_kept
 from accord.reports.logs import StageLog
+from accord.reports.released import told_release
 from accord.reports.words import Scale, counted
 from accord.sources import seeded
 
@@ -38,7 +39,8 @@ def held_out_pair(log: StageLog) -> Pair:
 def result_of(log: StageLog) -> Result:
     """The held-out result of a stage and what its evaluations came to; one that is not there says why."""
     result = _held_out(log)
-    return replace(result, says=" ".join(said for said in (result.says, told_kept(log)) if said))
+    told = (result.says, told_kept(log), told_release(log))
+    return replace(result, says=" ".join(said for said in told if said))
 
 
 def _held_out(log: StageLog) -> Result:

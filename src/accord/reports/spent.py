@@ -9,6 +9,7 @@ from accord.plan import PartTable
 from accord.records import Cost, Episode, Question, Response, account
 from accord.reports.document import Figure, Result, Spent, Trained
 from accord.reports.logs import StageLog
+from accord.reports.released import released_prompts
 from accord.reports.words import number
 
 __all__ = ["spent_by", "told_part", "told_settings", "trained_of"]
@@ -128,12 +129,15 @@ def _answers(log: StageLog) -> dict[str, int]:
     records = list(log.records.values())
     trained = {response for one in records if isinstance(one, Episode) for response in one.responses}
     asked = {response for one in records if isinstance(one, Question) for response in one.responses}
-    judged = (judgment for reading in log.held_out for judgment in log.judgments_under(reading))
-    questions = (log.question(judgment.question) for judgment in judged)
-    held_out = {question.prompt for question in questions if question is not None}
+    held_out = {question.prompt for question in log.questions_under(log.held_out)}
+    against = log.questions_under(log.versus)
+    contested = {response for question in against for response in question.responses}
     evaluated = {parent for reading in log.evaluations for parent in reading.parents}
     counts = {"training": 0, "held out": 0, "probes": 0, "unfinished window": 0}
     counts |= {"evaluation": 0} if evaluated else {}
+    released = released_prompts(log)
+    counts |= {"release test": 0} if released else {}
+    counts |= {"win rate": 0} if against else {}
     for record in records:
         if not isinstance(record, Response):
             continue
@@ -141,8 +145,12 @@ def _answers(log: StageLog) -> dict[str, int]:
             counts["training"] += 1
         elif record.id in evaluated:
             counts["evaluation"] += 1
+        elif record.id in contested:
+            counts["win rate"] += 1
         elif record.id not in asked:
             counts["probes"] += 1
+        elif record.prompt in released:
+            counts["release test"] += 1
         else:
             counts["held out" if record.prompt in held_out else "unfinished window"] += 1
     return counts

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from accord.reports.document import Point
 from accord.reports.words import visible
 
-__all__ = ["Chart", "Guide", "Whisker", "dots", "lines", "ticks"]
+__all__ = ["Chart", "Cloud", "Guide", "Trail", "Whisker", "dots", "lines", "scatter", "ticks"]
 
 WIDTH, HEIGHT = 380.0, 232.0
 _LEFT, _RIGHT, _TOP, _BOTTOM = 56.0, 14.0, 18.0, 42.0
@@ -51,6 +51,25 @@ class Whisker(NamedTuple):
     low: float | None
     high: float | None
     kind: str = ""
+
+
+class Trail(NamedTuple):
+    """Points of one kind: measured ones, or those that a fitted curve runs through."""
+
+    name: str
+    kind: str
+    points: tuple[tuple[float, float], ...]
+
+
+class Cloud(NamedTuple):
+    """Measured points that no line joins, and curves over them, on a scale from 0. ``told`` as in Chart."""
+
+    label: str
+    x: str
+    y: str
+    measured: tuple[Trail, ...]
+    curves: tuple[Trail, ...]
+    told: Words
 
 
 class _Label(NamedTuple):
@@ -97,7 +116,8 @@ def ticks(low: float, high: float, about: int = 5, whole: bool = False) -> list[
 def lines(chart: Chart) -> str:
     """A line over windows or updates, its interval as a band, with lines to read it against."""
     frame = _frame(chart)
-    parts = [_axes(chart, frame)]
+    across = [(mark, f"{mark:,.0f}") for mark in ticks(*frame.x, whole=True)]
+    parts = [_axes((chart.x, chart.y), frame, across, chart.told)]
     banded = [p for p in chart.points if p.low is not None and p.high is not None]
     if len(banded) > 1:
         parts.append(_band(banded, frame))
@@ -124,6 +144,30 @@ def lines(chart: Chart) -> str:
         ]
     parts += [_cross(frame.across(x), frame.height - _BOTTOM) for x in chart.gaps]
     return _svg(chart.label, HEIGHT, parts)
+
+
+def scatter(cloud: Cloud) -> str:
+    """Points over a scale of any numbers, with the curves that were fitted to them, each by its name."""
+    everything = [point for trail in (*cloud.measured, *cloud.curves) for point in trail.points]
+    right = max((x for x, _ in everything), default=0.0) or 1.0
+    frame = _Frame((0.0, 1.03 * right), _reach([y for _, y in everything], zero=False), HEIGHT)
+    marks = ticks(*frame.x)
+    across = list(zip(marks, _even([f"{mark:g}" for mark in marks]), strict=True))
+    parts = [_axes((cloud.x, cloud.y), frame, across, cloud.told)]
+    for trail in cloud.measured:
+        parts += [
+            f'<circle class="dot {trail.kind}" cx="{_px(frame.across(x))}" cy="{_px(frame.up(y))}" r="3"/>'
+            for x, y in trail.points
+        ]
+    least = _TOP + 8
+    # From the top: the upper curve is named above its end, a lower one below it, so that no names meet.
+    for place, curve in enumerate(sorted(cloud.curves, key=lambda one: -one.points[-1][1])):
+        at = max(least, frame.up(curve.points[-1][1]) + (17 if place else -9))
+        at = min(at, frame.height - _BOTTOM - 3)
+        least = at + 13
+        parts.append(_stroke(curve.points, frame, curve.kind))
+        parts.append(_text(WIDTH - _RIGHT, at, curve.name, "note", "end"))
+    return _svg(cloud.label, HEIGHT, parts)
 
 
 def dots(label: str, rows: Sequence[Whisker], told: Words, span: tuple[float, float], zero: bool) -> str:
@@ -156,38 +200,43 @@ def dots(label: str, rows: Sequence[Whisker], told: Words, span: tuple[float, fl
 def _frame(chart: Chart) -> _Frame:
     seen = [p.y for p in chart.points] + [y for guide in chart.guides for _, y in guide.points]
     seen += [bound for p in chart.points for bound in (p.low, p.high) if bound is not None]
-    seen = [value for value in seen if math.isfinite(value)] + ([0.0] if chart.zero else [])
-    low, high = (min(seen), max(seen)) if seen else (0.0, 1.0)
-    if high - low < 1e-9 * max(1.0, abs(high)):
-        low, high = (
-            low - (0.5 * abs(low) or 0.5) * (low != 0 or not chart.zero),
-            high + (0.5 * abs(high) or 0.5),
-        )
-    room = 0.06 * (high - low)
-    low, high = low - (0.0 if chart.zero and low == 0 else room), high + room
     xs = [p.x for p in chart.points] + list(chart.gaps) or [0.0, 1.0]
     left, right = min(xs), max(xs)
     if left == right:
         left, right = left - 0.5, right + 0.5
-    return _Frame((left, right), (low, high), HEIGHT)
+    return _Frame((left, right), _reach(seen, chart.zero), HEIGHT)
 
 
-def _axes(chart: Chart, frame: _Frame) -> str:
+def _reach(values: Sequence[float], zero: bool) -> tuple[float, float]:
+    """From where to where the y axis goes, with some room; with ``zero``, 0 is on it."""
+    seen = [value for value in values if math.isfinite(value)] + ([0.0] if zero else [])
+    low, high = (min(seen), max(seen)) if seen else (0.0, 1.0)
+    if high - low < 1e-9 * max(1.0, abs(high)):
+        low, high = (
+            low - (0.5 * abs(low) or 0.5) * (low != 0 or not zero),
+            high + (0.5 * abs(high) or 0.5),
+        )
+    room = 0.06 * (high - low)
+    return low - (0.0 if zero and low == 0 else room), high + room
+
+
+def _axes(names: tuple[str, str], frame: _Frame, across: Sequence[tuple[float, str]], told: Words) -> str:
+    """The grid, numbers on both axes (``across``: where on the x axis, and what it says), their names."""
     out: list[str] = []
     marks = ticks(*frame.y)
-    for mark, said in zip(marks, _even([chart.told(mark) for mark in marks]), strict=True):
+    for mark, said in zip(marks, _even([told(mark) for mark in marks]), strict=True):
         y = _px(frame.up(mark))
         out.append(f'<line class="grid" x1="{_px(_LEFT)}" y1="{y}" x2="{_px(WIDTH - _RIGHT)}" y2="{y}"/>')
         out.append(_text(_LEFT - 6, frame.up(mark) + 4, said, "tick", "end"))
-    for mark in ticks(*frame.x, whole=True):
+    for mark, said in across:
         x = frame.across(mark)
         floor = frame.height - _BOTTOM
         out.append(
             f'<line class="grid" x1="{_px(x)}" y1="{_px(floor)}" x2="{_px(x)}" y2="{_px(floor + 4)}"/>'
         )
-        out.append(_text(x, floor + 17, f"{mark:,.0f}", "tick", "middle"))
-    out.append(_text((WIDTH + _LEFT - _RIGHT) / 2, frame.height - 6, chart.x, "axis", "middle"))
-    out.append(_text(2, 10, chart.y, "axis", "start"))
+        out.append(_text(x, floor + 17, said, "tick", "middle"))
+    out.append(_text((WIDTH + _LEFT - _RIGHT) / 2, frame.height - 6, names[0], "axis", "middle"))
+    out.append(_text(2, 10, names[1], "axis", "start"))
     return "".join(out)
 
 

@@ -12,6 +12,7 @@ from accord.reports.words import counted, number, percent
 
 __all__ = ["trace_of"]
 
+_JUDGED = ("held_out.", "versus.", "release.")  # readings that rest on judgments
 _ELSEWHERE = "not in what can be read of this stage: an earlier run recorded it, or its line is damaged"
 
 
@@ -47,7 +48,7 @@ def _below(record: Record) -> tuple[str, str] | None:
         case StepEvent() if record.parents:
             return "judgment", record.parents[0]
         case Reading() if record.parents:
-            return "judgment" if record.name.startswith("held_out.") else "response", record.parents[0]
+            return "judgment" if record.name.startswith(_JUDGED) else "response", record.parents[0]
         case _:
             return None
 

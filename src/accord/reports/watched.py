@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from accord.records import Decision, NotMeasured, Reading
+from accord.release import RULE
 from accord.reports.document import Audited, Decided, Guarded, Measured, NoReading
 from accord.reports.logs import StageLog
 from accord.reports.tolerances import InForce, bindings, rules_of
@@ -28,14 +29,14 @@ _TITLES = {
     ),
 }
 
-_ELSEWHERE = ("eval.", "held_out.")  # readings that are not the guard's
+_ELSEWHERE = ("eval.", "held_out.", "versus.", f"{RULE}.")  # readings that are not the guard's
 
 
 def guard_of(log: StageLog) -> Guarded:
     """Everything the guard measured and decided in a stage."""
     rules = rules_of(log.stage)
     own = [one for one in log.readings if not one.name.startswith(_ELSEWHERE)]
-    gaps = [one for one in log.not_measured if not one.name.startswith("eval.")]
+    gaps = [one for one in log.not_measured if not one.name.startswith(("eval.", "versus.", f"{RULE}."))]
     names = dict.fromkeys([one.name for one in own] + [one.name for one in gaps])
     decisions = [_decided(log, one) for one in log.decisions]
     table = log.stage.guard
@@ -99,7 +100,7 @@ def _decided(log: StageLog, decision: Decision) -> Decided:
     answer = next((one for one in log.decisions if one.accepts == decision.id), None)
     return Decided(
         step=decision.step,
-        action="warning" if decision.action == "continue" and not decision.by else decision.action,
+        action="test" if decision.rule == RULE else _action(decision),
         rule=decision.rule,
         reason=decision.reason,
         by=decision.by,
@@ -110,11 +111,15 @@ def _decided(log: StageLog, decision: Decision) -> Decided:
     )
 
 
+def _action(decision: Decision) -> str:
+    return "warning" if decision.action == "continue" and not decision.by else decision.action
+
+
 def _said(log: StageLog) -> str:
     """What the guard did, in a sentence that promises nothing."""
     if log.view is None:
         return "The guard has not looked yet."
-    rules = [one for one in log.decisions if one.rule != "acceptance"]
+    rules = [one for one in log.decisions if one.rule not in ("acceptance", RULE)]
     stops = [one for one in rules if one.action != "continue"]
     warnings = len(rules) - len(stops)
     did = [

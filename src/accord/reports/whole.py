@@ -11,14 +11,18 @@ from typing import cast
 
 from accord.errors import PlanError, Unreadable
 from accord.plan import Plan, read_plan
+from accord.release import RULE
 from accord.reports.document import Environment, Result, RunReport, StageReport, Status
 from accord.reports.evaluated import told_evaluation, trained_prompts
 from accord.reports.logs import StageLog, open_stage
+from accord.reports.overuse import use_of
+from accord.reports.released import headline_release
 from accord.reports.result import result_of
 from accord.reports.series import curves_of
 from accord.reports.spent import spent_by, trained_of
 from accord.reports.trace import trace_of
 from accord.reports.transcripts import transcripts_of
+from accord.reports.versus import told_versus, versus_of
 from accord.reports.watched import guard_of
 from accord.reports.words import Scale, counted
 
@@ -95,6 +99,8 @@ def _stage(log: StageLog) -> StageReport:
         environment=_environment(log),
         trained=trained_of(log),
         result=result,
+        versus=versus_of(log),
+        use=use_of(log),
         curves=curves_of(log),
         transcripts=transcripts_of(log),
         spent=spent_by(log, result),
@@ -149,8 +155,12 @@ def _headline(logs: Sequence[StageLog], results: Sequence[Result], status: Statu
         parts.append(where + _told_result(result))
     evaluated = [(log.stage.name, said) for log in logs if (said := told_evaluation(log))]
     parts += [f"{name}: {said}" if len(logs) > 1 else said for name, said in evaluated]
-    if not told and not evaluated and status.state == "finished":
+    contested = [(log.stage.name, said) for log in logs if (said := told_versus(log))]
+    parts += [f"{name}: {said}" if len(logs) > 1 else said for name, said in contested]
+    if not told and not evaluated and not contested and status.state == "finished":
         parts.append("no held-out figure was planned")
+    released = [(log.stage.name, said) for log in logs if (said := headline_release(log))]
+    parts += [f"{name}: {said}" if len(logs) > 1 else said for name, said in released]
     parts.append(_told_guard(logs))
     return "; ".join(part for part in parts if part)
 
@@ -179,7 +189,7 @@ def _told_guard(logs: Sequence[StageLog]) -> str:
     looked = any(log.readings or log.not_measured for log in logs)
     if not looked and not all(log.entry for log in logs):
         return "the guard has not looked yet"
-    warnings = sum(one.action == "continue" and one.rule != "acceptance" for one in decisions)
+    warnings = sum(one.action == "continue" and one.rule not in ("acceptance", RULE) for one in decisions)
     accepted = sum(one.rule == "acceptance" for one in decisions)
     said = ["no page" if looked else "no page, and no indicator was read"]
     if warnings:

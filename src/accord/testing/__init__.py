@@ -36,11 +36,14 @@ from accord.testing.optimum import (
     Data,
     Reached,
     Schedule,
+    Trained,
     distance,
     enumerated,
     expected_gradient,
+    expected_pressure,
     optimum,
     sampled,
+    trained,
 )
 
 __all__ = [
@@ -56,6 +59,7 @@ __all__ = [
     "ScriptedSampler",
     "ScriptedWorld",
     "Tables",
+    "Trained",
     "a_group",
     "a_history",
     "a_judgment",
@@ -79,10 +83,12 @@ __all__ = [
     "enumerated",
     "evaluate",
     "expected_gradient",
+    "expected_pressure",
     "optimum",
     "sampled",
     "save_tiny",
     "scored",
     "strings",
+    "trained",
     "walked",
 ]

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from accord.errors import ContractError
+from accord.errors import ContractError, PlanError
 from accord.ports import How, Sampler, Scored
-from accord.records import Prompt, Response
+from accord.records import Begun, Message, Prompt, Response
 from accord.records.rows import Floats, Group, Text
 from accord.testing.promises import promised, refuses
 from accord.worker import Worker
@@ -40,6 +40,7 @@ def check_sampler(
             _check_allowed(sampler, worker, groups, how)
             texts += [Text(group.prompt, r) for group in groups for r in group.responses]
             texts += [_check_encoded(sampler, group) for group in groups]
+            _check_begun(sampler, groups[0])
         _check_scores(sampler, worker, texts, tolerance)
 
 
@@ -114,6 +115,20 @@ def _check_encoded(sampler: Sampler, group: Group) -> Text:
     same = said.prompt_tokens == group.responses[0].prompt_tokens
     promised(sampler, "encode renders the prompt as sample does", same, said.prompt_tokens)
     return Text(group.prompt, said)
+
+
+def _check_begun(sampler: Sampler, group: Group) -> None:
+    """Tokens that no text is cut into stay what they are: the answer's, twice over."""
+    said = group.responses[0]
+    tokens = (*said.prompt_tokens, *said.tokens, *said.tokens)
+    on = group.prompt.then(said.text, Message(role="user", content="Go on."))
+    on = on.model_copy(update={"begun": Begun(tokenizer=said.tokenizer, tokens=tokens)})
+    try:
+        read = sampler.encode(on, said.text).prompt_tokens
+    except PlanError:
+        return  # a template that cannot be gone on from, and said so
+    exact = read[: len(tokens)] == tokens and len(read) > len(tokens)
+    promised(sampler, "a prompt that has begun goes on from its exact tokens", exact, read)
 
 
 def _check_scores(sampler: Sampler, worker: Worker, texts: Sequence[Text], tolerance: float) -> None:

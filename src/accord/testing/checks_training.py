@@ -11,7 +11,8 @@ import numpy as np
 
 from accord.engines.scripted import Evaluated, evaluate
 from accord.engines.scripted.losses import Beside
-from accord.ports import Feedback, Loss, Memory, Method, Needs, Out, Sampler, Shape, Source
+from accord.measuring import mismatched
+from accord.ports import Feedback, Loss, Marking, Memory, Method, Needs, Out, Sampler, Shape, Source
 from accord.records import JSON, Episode, Prompt, canonical
 from accord.records.rows import Batch, Floats, Row, Window
 from accord.testing.building import a_response
@@ -31,17 +32,25 @@ def check_method(
     """
     shape = method.rows
     promised(method, "rows ask for one answer or more", shape.n >= 1, shape)
-    for window in windows_for(shape, columns, method.needs().columns):
-        batch, memory = _check_pure(method, window)
-        _check_batch(method, window, batch)
-        _check_missing(method, window, batch)
-        for step in range(len(batch.steps)):
-            _check_loss(method, batch, step, tensors)
-        kept = cast(Memory, json.loads(canonical(cast(JSON, memory))))
-        one, two = (method.batch(window, m, _rng())[0] for m in (memory, kept))
-        promised(method, "Memory is JSON: it works on after a resume as before", _same(one, two), kept)
-    empty, _ = method.batch(Window(0, (), dict.fromkeys(method.needs().columns, ())), {}, _rng())
+    measured = _measured_columns(method)
+    for plain in windows_for(shape, columns, measured):
+        given = _mismatched(plain, method.needs())
+        for window in (given, *_marked(method, given)):
+            _check_taught(method, window, tensors)
+    nothing = _mismatched(Window(0, (), dict.fromkeys(measured, ())), method.needs())
+    empty, _ = method.batch(nothing, {}, _rng())
     promised(method, "a window without rows has no steps", not empty.steps, empty.steps)
+
+
+def _check_taught(method: Method, window: Window, tensors: Literal["torch", "numpy"]) -> None:
+    batch, memory = _check_pure(method, window)
+    _check_batch(method, window, batch)
+    _check_missing(method, window, batch)
+    for step in range(len(batch.steps)):
+        _check_loss(method, batch, step, tensors)
+    kept = cast(Memory, json.loads(canonical(cast(JSON, memory))))
+    one, two = (method.batch(window, m, _rng())[0] for m in (memory, kept))
+    promised(method, "Memory is JSON: it works on after a resume as before", _same(one, two), kept)
 
 
 def windows_for(
@@ -67,11 +76,7 @@ def _window(
     for g, scores in enumerate(table):
         prompt = Prompt.of(f"prompt {g}")
         for k, score in enumerate(scores):
-            members = range(2 * k, 2 * k + 2) if shape.unit == "pair" else range(k, k + 1)
-            episodes = tuple(
-                Episode.single(a_response(prompt, f"{g}.{m}", m, (100 + 16 * g + m, *range(3, 3 + m))))
-                for m in members
-            )
+            episodes = _episodes(prompt, g, k, shape)
             value = float("nan") if score is None else score
             votes = {"weight": float(1 + k)} if shape.unit == "pair" else {}
             rows.append(Row(episodes, {**votes, **dict.fromkeys(columns, value)}, score is None, g))
@@ -81,8 +86,48 @@ def _window(
     return Window(index, tuple(rows), found)
 
 
+def _episodes(prompt: Prompt, g: int, k: int, shape: Shape) -> tuple[Episode, ...]:
+    """An answer, a pair of answers, or one episode of two turns or three with rewards of 1, 0 and none."""
+    asked = (1, 2, 90 + g)
+    if shape.unit != "episode":
+        members = range(2 * k, 2 * k + 2) if shape.unit == "pair" else range(k, k + 1)
+        said = [a_response(prompt, f"{g}.{m}", m, (100 + 16 * g + m, *range(3, 3 + m))) for m in members]
+        return tuple(Episode.single(r.model_copy(update={"prompt_tokens": asked})) for r in said)
+    turns = range(2 + k % 2)
+    told = [(100 + 16 * g + k, *range(3, 4 + t)) for t in turns]
+    before = [(*asked, *(token for turn in told[:t] for token in (*turn, 80))) for t in turns]
+    rewards = tuple((1.0, 0.0, None)[(g + k + t) % 3] for t in turns)
+    names = tuple(f"{g}.{k}.{t}" for t in turns)
+    return (
+        Episode(
+            prompt=prompt.id,
+            responses=names,
+            prompt_tokens=tuple(before),
+            tokens=tuple(told),
+            rewards=rewards,
+        ),
+    )
+
+
+def _mismatched(window: Window, needs: Needs) -> Window:
+    """The window with what a method needs of mismatched answers, if it does."""
+    if not needs.mismatched:
+        return window
+    rng, rows = np.random.default_rng(window.index + 100), mismatched(window.rows)
+    sizes = [len(row.episodes[-1].tokens[-1]) for row in rows]
+    more = {f"mismatched_{n}": tuple(_measured(n, s, rng) for s in sizes) for n in sorted(needs.columns)}
+    return replace(window, measured={**window.measured, **more})
+
+
+def _measured_columns(method: Method) -> frozenset[str]:
+    needs = method.needs()
+    return needs.columns | {one.column for one in needs.reads}
+
+
 def _measured(name: str, size: int, rng: np.random.Generator) -> Floats:
-    """Log-probabilities are under 0, values on either side of it."""
+    """Log-probabilities are under 0, values on either side of it; most tokens lie within a nucleus."""
+    if name == "support":
+        return (rng.random(size) < 0.8).astype(np.float64)
     return -rng.exponential(size=size) if name.endswith("logp") else rng.normal(size=size)
 
 
@@ -101,6 +146,32 @@ def _check_pure(method: Method, window: Window) -> tuple[Batch, Memory]:
     same = canonical(cast(JSON, memory)) == canonical(cast(JSON, remembered))
     promised(method, "batch is pure: equal inputs, equal outputs", same, "another memory")
     return batch, memory
+
+
+def _marked(method: Method, window: Window) -> list[Window]:
+    """The window as a method that marks would have it; marks stand in prompts, and change nothing else."""
+    if not isinstance(method, Marking):
+        return []
+
+    def rendered(prompt: str, mark: str) -> tuple[int, ...]:
+        return tuple(f"{mark}/{prompt}".encode())
+
+    def stays(row: Row, columns: Mapping[str, float]) -> str:
+        answers = [(e.prompt, e.responses, e.tokens, len(e.prompt_tokens)) for e in row.episodes]
+        return repr((row.group, row.missing, row.parents, answers, {n: row.columns.get(n) for n in columns}))
+
+    found, again = (method.marked(window, rendered, _rng()) for _ in range(2))
+    promised(
+        method, "marked is pure: equal inputs, equal outputs", repr(found) == repr(again), "another window"
+    )
+    pairs = list(zip(window.rows, found.rows, strict=False))
+    kept = all(stays(before, before.columns) == stays(after, before.columns) for before, after in pairs)
+    promise = "marked writes into prompts alone: rows, answers and verdicts stay as they are"
+    promised(method, promise, kept and len(window.rows) == len(found.rows), found.rows)
+    other = method.marked(_filled(window), rendered, _rng())
+    alike = [a.episodes == b.episodes for a, b in zip(found.rows, other.rows, strict=True) if not a.missing]
+    promised(method, "a row that is missing has no say in the marks of others", all(alike), alike)
+    return [found]
 
 
 def _check_batch(method: Method, window: Window, batch: Batch) -> None:
@@ -131,10 +202,7 @@ def _check_batch(method: Method, window: Window, batch: Batch) -> None:
 
 def _check_missing(method: Method, window: Window, batch: Batch) -> None:
     """A missing row teaches nothing, whatever its columns hold."""
-    rows = tuple(
-        replace(row, columns=dict.fromkeys(row.columns, 1e6)) if row.missing else row for row in window.rows
-    )
-    filled, _ = method.batch(replace(window, rows=rows), {}, _rng())
+    filled, _ = method.batch(_filled(window), {}, _rng())
     same = _same(replace(filled, scalars={}), replace(batch, scalars={}))
     promised(method, "a row that is missing has no say in the batch", same, "its columns changed the batch")
     gone = [s for row in window.rows if row.missing for e in row.episodes for s in e.sequences()]
@@ -142,6 +210,12 @@ def _check_missing(method: Method, window: Window, batch: Batch) -> None:
         promised(method, "a window of missing rows has no steps", not batch.steps, batch.steps)
     taught = [s for s in batch.sequences if s in gone]
     promised(method, "a row that is missing is not trained on", not taught, taught)
+
+
+def _filled(window: Window) -> Window:
+    """The window with numbers in the rows that have none."""
+    rows = [replace(r, columns=dict.fromkeys(r.columns, 1e6)) if r.missing else r for r in window.rows]
+    return replace(window, rows=tuple(rows))
 
 
 def _check_loss(method: Method, batch: Batch, step: int, tensors: Literal["torch", "numpy"]) -> None:
@@ -183,6 +257,11 @@ def _watched(method: Method) -> Loss:
             return self._out.score_SK
 
         @property
+        def score_TK(self) -> object:
+            promised(method, "needs names the scores that loss reads", self._needs.scores > 0, self._needs)
+            return self._out.score_TK
+
+        @property
         def value_T(self) -> object:
             promised(method, "needs names the critic that loss reads", self._needs.critic, self._needs)
             return self._out.value_T
@@ -208,8 +287,12 @@ def _check_split(method: Method, batches: Sequence[Batch], found: Sequence[Evalu
 def _by_sequence(batch: Batch, found: Evaluated) -> dict[tuple[int, ...], Floats]:
     """By the tokens of a sequence, the derivatives by all that was said of it."""
     cuts = np.cumsum(batch.lengths_S())[:-1]
-    sides = zip(np.split(found.pressure_T, cuts), np.split(found.value_T, cuts), found.score_SK, strict=True)
-    return {s.tokens: np.concatenate(side) for s, side in zip(batch.sequences, sides, strict=True)}
+    by_token = [np.split(slope, cuts) for slope in (found.pressure_T, found.value_T, found.score_TK)]
+    sides = zip(*by_token, found.score_SK, strict=True)
+    return {
+        s.tokens: np.concatenate([slope.ravel() for slope in side])
+        for s, side in zip(batch.sequences, sides, strict=True)
+    }
 
 
 def _logp_of(part: Batch) -> Floats:

@@ -1,4 +1,4 @@
-"""check_world: a seed decides everything but the answers, and every episode ends."""
+"""check_world: a seed decides everything but the answers, prompts go on, and every episode ends."""
 
 from __future__ import annotations
 
@@ -29,6 +29,7 @@ def check_world(fresh: Callable[[], World], answer: Callable[[Prompt], Response]
     promise = "an episode is a function of the seed and the answers"
     promised(world, promise, one == again, "another one after an episode with another seed")
     promised(world, promise, one == _episode(fresh(), "a", answer, turns), "another one in a fresh world")
+    _episode(fresh(), "a", lambda prompt: answer(prompt).model_copy(update={"text": ""}), turns)
     left, right = fresh(), fresh()
     first, second = left.reset("a"), right.reset("b")
     both = (first.id, second.id) == (one.prompts[0], other.prompts[0])
@@ -43,12 +44,17 @@ def _episode(world: World, seed: str, answer: Callable[[Prompt], Response], turn
     prompt = world.reset(seed)
     prompts, rewards, costs = [prompt.id], list[float | None](), list[dict[str, float]]()
     for _ in range(turns):
-        led = world.step(answer(prompt))
+        said = answer(prompt)
+        led = world.step(said)
         _check_step(world, led, costs)
         rewards.append(led.reward)
         costs.append(dict(led.costs))
         if led.prompt is None:
             return _Trace(tuple(prompts), tuple(rewards), tuple(costs))
+        on = prompt.then(said.text).messages
+        promise = "a next prompt goes on from the one before: its messages, the answer, what the world says"
+        goes_on = led.prompt.messages[: len(on)] == on and led.prompt.answered == len(on)
+        promised(world, promise, goes_on and len(led.prompt.messages) > len(on), led.prompt.messages)
         prompt = led.prompt
         prompts.append(prompt.id)
     promised(world, f"an episode ends within {turns} answers", False, f"{turns} answers and no end")

@@ -2,7 +2,8 @@
 
 A ``Little`` holds P prompts with the same A answers, the logits of π_ref in each of C contexts (what was said
 before) over V tokens, and a reward for each answer. ``Tables`` is what is trained in it: logits of the policy
-and, for methods that read them, scores by answer and head and values by context. All arrays are float64.
+and, for methods that read them, scores by answer and head, values by context, and scores of each token said
+in a context. All arrays are float64.
 Axes: ``_P`` prompts, ``_A`` answers, ``_C`` contexts, ``_V`` tokens, ``_K`` heads.
 """
 
@@ -26,11 +27,13 @@ Ints = NDArray[np.int64]
 
 
 class Tables(NamedTuple):
-    """What is trained: logits of the policy, scores of a reward model, values of a critic."""
+    """What is trained: logits of the policy, scores of a reward model, values of a critic; and what a model
+    that judges steps says of each token, in its context."""
 
     logits_PCV: Floats
     scores_PAK: Floats
     values_PC: Floats
+    steps_PCVK: Floats
 
     @property
     def largest(self) -> float:
@@ -73,8 +76,9 @@ class Little:
 
     def start(self, heads: int = 0) -> Tables:
         """π_ref itself; scores and values of 0."""
-        scores = np.zeros((*self.reward_PA.shape, heads))
-        return Tables(self.reference_PCV.copy(), scores, np.zeros(self.reference_PCV.shape[:2]))
+        shape = self.reference_PCV.shape
+        scores, steps = np.zeros((*self.reward_PA.shape, heads)), np.zeros((*shape, heads))
+        return Tables(self.reference_PCV.copy(), scores, np.zeros(shape[:2]), steps)
 
     def logp_PCV(self, tables: Tables) -> Floats:
         """log π of each token in each context."""
@@ -84,6 +88,13 @@ class Little:
         """log π of the tokens of each answer to each prompt."""
         logp = self.logp_PCV(tables)
         return [[logp[p][at] for at in self.places] for p in range(self.prompts)]
+
+    def tokens_support(self, tables: Tables) -> list[list[Floats]]:
+        """1 where a token of an answer lies in the smallest set of probability .95 of its context, else 0."""
+        p = np.exp(self.logp_PCV(tables))
+        over_PCV = np.where(p[..., None, :] > p[..., :, None], p[..., None, :], 0.0).sum(axis=-1)
+        inside = (over_PCV < 0.95).astype(np.float64)
+        return [[inside[prompt][at] for at in self.places] for prompt in range(self.prompts)]
 
     def shares(self, tables: Tables) -> Floats:
         """π(y|x), one row per prompt."""
@@ -112,6 +123,18 @@ class Little:
     def episode(self, prompt: int, answer: int, index: int = 0) -> Episode:
         """Draw ``index`` of an answer to a prompt."""
         return _episode(prompt, self.answers[answer], index)
+
+    def stepped(self, prompt: int, answer: int, labels: Sequence[float | None]) -> Episode:
+        """The same answer with each of its tokens as a turn of its own, and what is said of each."""
+        whole = self.episode(prompt, answer)
+        asked, said = whole.prompt_tokens[0], whole.tokens[0]
+        return Episode(
+            prompt=whole.prompt,
+            responses=tuple(f"{whole.responses[0]}/{k}" for k in range(len(said))),
+            prompt_tokens=tuple((*asked, *said[:k]) for k in range(len(said))),
+            tokens=tuple((token,) for token in said),
+            rewards=tuple(labels),
+        )
 
 
 def bandit(seed: int = 0, *, arms: int = 4, prompts: int = 1) -> Little:

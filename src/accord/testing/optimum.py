@@ -3,6 +3,7 @@
 A method runs as it is, its real ``batch`` and ``loss``, in a little world (``bandit``, ``strings``):
 
 - ``expected_gradient(method, little, tables)``: the gradient over *all* windows, each with its probability;
+- ``expected_pressure(method, little, tables)``: the same by log π of whole answers;
 - ``enumerated(method, little)``: descends that gradient from π_ref, without any sampling noise;
 - ``sampled(method, little, seed)``: ordinary windows of drawn answers, ordinary steps;
 - ``optimum(little, beta)``: π* ∝ π_ref·exp(r/β), with V = β log Z(prefix);
@@ -12,12 +13,7 @@ A method runs as it is, its real ``batch`` and ``loss``, in a little world (``ba
     assert distance(little, enumerated(method, little).tables, optimum(little, 0.5)) < 1e-3
     assert expected_gradient(method, little, optimum(little, 0.5)).largest < 1e-8
 
-How windows are listed. Unit ``answer``: a group is a multiset of n answers, with its multinomial probability
-under the policy (``by="policy"``) or under ``data_PA`` (by default π_ref); its column is ``score``. Unit
-``pair``: every ordered pair of different answers, both drawn from ``data_PA``; its columns are ``p``
-(``preference_PAA``, by default σ(r − r′); with ``hard`` each of the labels 0 and 1 as often as p says) and
-``weight`` 1. A window has ``together`` groups of each prompt of the world. Columns measured are ``ref_logp``,
-``old_logp`` and ``value``; ``score_SK`` and ``value_T`` are rows of the tables.
+Which windows there are, and what they hold, is told by ``windows``.
 
 What is averaged. Totals and counts are averaged over windows apart, objective = Σ weight·E[total]/E[count]:
 what one window of very many such windows gives. Where a batch has several steps, all are taken at the policy
@@ -28,19 +24,22 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from itertools import combinations_with_replacement, permutations, product
 from typing import NamedTuple, cast
 
 import numpy as np
+from numpy.typing import NDArray
 
-from accord.engines.scripted import evaluate
+from accord.engines.scripted import Evaluated, evaluate
 from accord.engines.scripted.losses import Beside
 from accord.errors import ContractError
 from accord.ports import Memory, Method
-from accord.records.rows import Batch, Floats, Row, Window
+from accord.records import JSON
+from accord.records.rows import Batch, Floats
 from accord.testing.little import Little, Tables, bandit, strings
+from accord.testing.memories import mean_of
+from accord.testing.windows import Case, Data, Windows, joint
 
 __all__ = [
     "Data",
@@ -48,27 +47,20 @@ __all__ = [
     "Reached",
     "Schedule",
     "Tables",
+    "Trained",
     "bandit",
     "distance",
     "enumerated",
     "expected_gradient",
+    "expected_pressure",
     "optimum",
     "sampled",
     "strings",
+    "trained",
 ]
 
-_Place = tuple[int, int]  # a prompt and an answer to it
-
-_MANY = 20_000  # windows that may be listed
+Ints = NDArray[np.int64]
 _LEAP = 2.0  # the most that one step of the descent moves a logit
-
-
-class Data(NamedTuple):
-    """What a method learns from that does not follow from the world; each has a default, see above."""
-
-    shares_PA: Floats | None = None
-    preference_PAA: Floats | None = None
-    hard: bool = False
 
 
 class Schedule(NamedTuple):
@@ -80,11 +72,19 @@ class Schedule(NamedTuple):
 
 
 class Reached(NamedTuple):
-    """Where a descent ended: the tables, the expected gradient there, and after how many rounds."""
+    """Where a descent ended: the tables, the expected gradient there, after how many rounds, the Memory."""
 
     tables: Tables
     gradient: Tables
     rounds: int
+    memory: Memory
+
+
+class Trained(NamedTuple):
+    """What sampled windows made of the tables, and the Memory after the last of them."""
+
+    tables: Tables
+    memory: Memory
 
 
 _WORLD, _SCHEDULE = Data(), Schedule()
@@ -112,7 +112,21 @@ def expected_gradient(
 ) -> Tables:
     """The gradient of the expected objective at these tables, all windows listed."""
     run = _Run(method, little, data)
-    return run.gradient(run.listed(together), tables)
+    return run.gradient(run.listed(together), tables, data.memory).slope
+
+
+def expected_pressure(
+    method: Method, little: Little, tables: Tables, *, together: int = 1, data: Data = _WORLD
+) -> Floats:
+    """∂ expected objective/∂ log π(y|x), a row per prompt, averaged over the tokens of y: under 0 where the
+    method raises the answer."""
+    run = _Run(method, little, data)
+    whole, scale, chance_S, _ = run.gathered(run.listed(together), tables, data.memory)
+    felt, length_S = run.felt(whole, tables, scale), whole.lengths_S()
+    pressure_T = felt.found.pressure_T * np.repeat(chance_S / length_S, length_S)
+    pressure_PA = np.zeros_like(little.reward_PA)
+    np.add.at(pressure_PA, (felt.prompt_T, np.repeat(felt.answer_S, length_S)), pressure_T)
+    return pressure_PA
 
 
 def enumerated(
@@ -120,115 +134,105 @@ def enumerated(
 ) -> Reached:
     """Descends the expected gradient from π_ref until it vanishes, at most ``rounds`` times.
 
-    Each entry is divided by how often it is visited, a positive number: so this is descent, and a loss of the
-    wrong sign runs away from the optimum instead of finding it. The step is that of Barzilai and Borwein.
+    What a round leaves in Memory is the mean of what its windows leave, and the next one finds it. Each entry
+    is divided by how often it is visited, a positive number: so this is descent, and a loss of the wrong sign
+    runs away from the optimum instead of finding it. The step is that of Barzilai and Borwein.
     """
     run = _Run(method, little, data)
     cases = run.listed(together)
     tables = little.start(method.needs().scores)
-    found, pace = run.gradient(cases, tables), 0.0
+    (found, memory), before, pace = run.gradient(cases, tables, data.memory), data.memory, 0.0
     for done in range(rounds):
         metric = _metric(little, run.shares(tables), method.needs().scores)
         way = Tables(*(g / m for g, m in zip(found, metric, strict=True)))
         length = max(float(np.abs(part).max(initial=0.0)) for part in way)
-        if length < 1e-9:
-            return Reached(tables, found, done)
+        if length < 1e-9 and memory == before:
+            return Reached(tables, found, done, memory)
         pace = min(pace or 0.1 / length, _LEAP / length)
         moved = Tables(*(x - pace * w for x, w in zip(tables, way, strict=True)))
-        then = run.gradient(cases, moved)
+        (then, memory), before = run.gradient(cases, moved, memory), memory
         square = sum(float((m * (pace * w) ** 2).sum()) for m, w in zip(metric, way, strict=True))
         turn = zip(then, found, way, strict=True)
         bend = sum(float(((after - before) * -pace * w).sum()) for after, before, w in turn)
         # Where the objective bends the wrong way there is no step to derive; the last one stays.
         pace = square / bend if bend > 0 else pace
         tables, found = moved, then
-    return Reached(tables, found, rounds)
+    return Reached(tables, found, rounds, memory)
 
 
 def sampled(
     method: Method, little: Little, seed: int, schedule: Schedule = _SCHEDULE, data: Data = _WORLD
 ) -> Tables:
     """Trains on windows of drawn rows, every step of every batch in turn, by plain gradient descent."""
+    return trained(method, little, seed, schedule, data).tables
+
+
+def trained(
+    method: Method, little: Little, seed: int, schedule: Schedule = _SCHEDULE, data: Data = _WORLD
+) -> Trained:
+    """``sampled``, with the Memory that the last window left."""
     rng = np.random.default_rng(seed)
     run = _Run(method, little, data)
-    tables, memory = little.start(method.needs().scores), cast(Memory, {})
+    tables, memory = little.start(method.needs().scores), data.memory
     for index in range(schedule.windows):
-        groups = [p for p in range(little.prompts) for _ in range(schedule.together)]
-        case = _joint([run.drawn(p, g, tables, rng) for g, p in enumerate(groups)])
-        batch, memory = method.batch(run.window(index, case, run.columns(tables)), memory, rng)
+        groups = [p for p in range(run.asked) for _ in range(schedule.together)]
+        case = joint([run.drawn(p, g, tables, rng) for g, p in enumerate(groups)])
+        batch, memory = method.batch(run.window(index, case, run.columns(tables), rng), memory, rng)
         for step, counts in zip(batch.steps, batch.counts, strict=True):
             part = batch.take(step)
             scale = {name: batch.weights[name] / count for name, count in counts.items()}
             slope = run.slope(part, tables, scale, np.ones(len(part.sequences)))
             tables = Tables(*(x - schedule.lr * g for x, g in zip(tables, slope, strict=True)))
-    return tables
+    return Trained(tables, memory)
 
 
-class _Case(NamedTuple):
-    """A window that can happen: its rows, prompt and answer of each sequence, and how probable it is:
-    ``factor`` times the share of each answer in ``drawn``."""
+class _Felt(NamedTuple):
+    """Derivatives of a loss, and where in the tables each of them belongs."""
 
-    rows: tuple[Row, ...]
-    places: tuple[_Place, ...]
-    drawn: tuple[_Place, ...]
-    factor: float
+    found: Evaluated
+    prompt_S: Ints
+    answer_S: Ints
+    prompt_T: Ints
+    at_T: Ints
+    token_T: Ints
 
 
-class _Run(NamedTuple):
-    """A method in a world."""
+class _Gathered(NamedTuple):
+    """The rows of all windows as one batch, how its terms are scaled, how probable each sequence is, and the
+    expected Memory."""
 
-    method: Method
-    little: Little
-    data: Data
+    whole: Batch
+    scale: dict[str, float]
+    chance_S: Floats
+    memory: Memory
 
-    def listed(self, together: int) -> list[_Case]:
-        """Every window of ``together`` groups for each prompt. ValueError where they are too many."""
-        answers, n = len(self.little.answers), self.method.rows.n
-        pairs = answers * (answers - 1) * (2 if self.data.hard else 1)
-        of_one = pairs if self.method.rows.unit == "pair" else math.comb(answers + n - 1, n)
-        if (many := of_one ** (self.little.prompts * together)) > _MANY:
-            raise ValueError(f"{many} windows are too many to list, {_MANY} are not: take smaller groups")
-        prompts = [p for p in range(self.little.prompts) for _ in range(together)]
-        groups = [list(self._groups(p, g)) for g, p in enumerate(prompts)]
-        return [_joint(case) for case in product(*groups)]
 
-    def drawn(self, prompt: int, group: int, tables: Tables, rng: np.random.Generator) -> _Case:
-        """One group, drawn."""
-        share = self.shares(tables)[prompt]
-        if self.method.rows.unit != "pair":
-            draw = rng.choice(len(share), size=self.method.rows.n, p=share).tolist()
-            return self._answers(prompt, group, tuple(draw))
-        one, two = 0, 0
-        while one == two:  # a pair of equal answers says nothing, and data do not hold it
-            one, two = rng.choice(len(share), size=2, p=share).tolist()
-        p = self._preference()[prompt, one, two]
-        return self._pair(prompt, group, (one, two), float(rng.random() < p) if self.data.hard else p)
+class _Descent(NamedTuple):
+    """The expected gradient, and the expected Memory."""
 
-    def window(self, index: int, case: _Case, columns: Mapping[str, list[list[Floats]]]) -> Window:
-        measured = {name: tuple(of[p][a] for p, a in case.places) for name, of in columns.items()}
-        return Window(index, case.rows, measured)
+    slope: Tables
+    memory: Memory
 
-    def columns(self, tables: Tables) -> dict[str, list[list[Floats]]]:
-        """What the method needs to have measured, by prompt and answer."""
-        little = self.little
-        found = {
-            "ref_logp": little.tokens_logp(little.start()),
-            "old_logp": little.tokens_logp(tables),
-            "value": [[row[at] for at, _ in little.places] for row in tables.values_PC],
-        }
-        if unknown := self.method.needs().columns - found.keys():
-            promise = f"needs columns that a little world can measure: {sorted(found)}"
-            raise ContractError(type(self.method).__name__, promise, str(sorted(unknown)))
-        return {name: found[name] for name in sorted(self.method.needs().columns)}
 
-    def gradient(self, cases: Sequence[_Case], tables: Tables) -> Tables:
+class _Run(Windows):
+    """What the method learns in them."""
+
+    def gradient(self, cases: Sequence[Case], tables: Tables, memory: Memory) -> _Descent:
+        whole, scale, chance_S, kept = self.gathered(cases, tables, memory)
+        return _Descent(self.slope(whole, tables, scale, chance_S), kept)
+
+    def gathered(self, cases: Sequence[Case], tables: Tables, memory: Memory) -> _Gathered:
+        """All steps of all windows, each of which found this Memory, as one."""
         share, columns = self.shares(tables), self.columns(tables)
         parts: list[Batch] = []
         chance: list[float] = []
         counts: Counter[str] = Counter()
+        left: list[tuple[float, JSON]] = []
         for index, case in enumerate(cases):
             probability = case.factor * math.prod(share[place] for place in case.drawn)
-            batch, _ = self.method.batch(self.window(index, case, columns), {}, np.random.default_rng(0))
+            window = self.window(index, case, columns, np.random.default_rng(index))
+            batch, kept = self.method.batch(window, memory, np.random.default_rng(0))
+            left.append((float(probability), dict(kept)))
             for step, count in zip(batch.steps, batch.counts, strict=True):
                 parts.append(batch.take(step))
                 chance += [probability] * len(parts[-1].sequences)
@@ -237,73 +241,38 @@ class _Run(NamedTuple):
             raise ContractError(type(self.method).__name__, "some window teaches something", "no steps")
         whole = _concatenated(parts, counts)
         scale = {name: whole.weights[name] / counts[name] for name in counts}
-        return self.slope(whole, tables, scale, np.array(chance))
+        return _Gathered(whole, scale, np.array(chance), cast(Memory, mean_of(left)))
 
     def slope(self, part: Batch, tables: Tables, scale: Mapping[str, float], chance_S: Floats) -> Tables:
         """∂ Σ chance · scale · total by the tables. The loss is row-local, so rows of many windows may be
         evaluated at once and weighted afterwards."""
-        little = self.little
-        seen = [little.known[s.tokens] for s in part.sequences]
-        prompt_S, answer_S = (np.array(side, dtype=np.int64) for side in zip(*seen, strict=True))
-        length_S = part.lengths_S()
-        prompt_T, chance_T = np.repeat(prompt_S, length_S), np.repeat(chance_S, length_S)
-        at_T, token_T = (np.concatenate([little.places[a][i] for _, a in seen]) for i in (0, 1))
-        logp = little.logp_PCV(tables)
-        beside = Beside(tables.scores_PAK[prompt_S, answer_S], tables.values_PC[prompt_T, at_T])
-        found = evaluate(self.method.loss, part, logp[prompt_T, at_T, token_T], scale, "torch", beside)
+        found, prompt_S, answer_S, prompt_T, at_T, token_T = self.felt(part, tables, scale)
+        chance_T = np.repeat(chance_S, part.lengths_S())
         slope = Tables(*(np.zeros_like(part) for part in tables))
         pressure_T = found.pressure_T * chance_T
         np.add.at(slope.logits_PCV, (prompt_T, at_T, token_T), pressure_T)
-        slope.logits_PCV[...] -= np.exp(logp) * slope.logits_PCV.sum(axis=2, keepdims=True)
+        share = np.exp(self.little.logp_PCV(tables))
+        slope.logits_PCV[...] -= share * slope.logits_PCV.sum(axis=2, keepdims=True)
         np.add.at(slope.scores_PAK, (prompt_S, answer_S), found.score_SK * chance_S[:, None])
         np.add.at(slope.values_PC, (prompt_T, at_T), found.value_T * chance_T)
+        np.add.at(slope.steps_PCVK, (prompt_T, at_T, token_T), found.score_TK * chance_T[:, None])
         return slope
 
-    def shares(self, tables: Tables) -> Floats:
-        """How probable each answer is where the method's rows come from."""
-        if self.method.rows.by == "policy":
-            return self.little.shares(tables)
-        given = self.data.shares_PA
-        return self.little.shares(self.little.start()) if given is None else given
-
-    def _preference(self) -> Floats:
-        reward, given = self.little.reward_PA, self.data.preference_PAA
-        return 1 / (1 + np.exp(reward[:, None, :] - reward[:, :, None])) if given is None else given
-
-    def _groups(self, prompt: int, group: int) -> Iterator[_Case]:
-        """Every group of one prompt."""
-        answers, n = range(len(self.little.answers)), self.method.rows.n
-        if self.method.rows.unit != "pair":
-            for draw in combinations_with_replacement(answers, n):
-                yield self._answers(prompt, group, draw)
-            return
-        for pair in permutations(answers, 2):
-            p = float(self._preference()[prompt, pair[0], pair[1]])
-            for label, factor in [(1.0, p), (0.0, 1 - p)] if self.data.hard else [(p, 1.0)]:
-                yield self._pair(prompt, group, pair, label)._replace(factor=factor)
-
-    def _answers(self, prompt: int, group: int, draw: tuple[int, ...]) -> _Case:
-        places = tuple((prompt, answer) for answer in draw)
-        reward = self.little.reward_PA
-        rows = [
-            Row((self.little.episode(*place, index),), {"score": float(reward[place])}, group=group)
-            for index, place in enumerate(places)
-        ]
-        orders = math.factorial(len(draw)) // math.prod(math.factorial(k) for k in Counter(draw).values())
-        return _Case(tuple(rows), places, places, float(orders))
-
-    def _pair(self, prompt: int, group: int, pair: tuple[int, ...], p: float) -> _Case:
-        places = tuple((prompt, answer) for answer in pair)
-        episodes = tuple(self.little.episode(*place, index) for index, place in enumerate(places))
-        return _Case((Row(episodes, {"p": p, "weight": 1.0}, group=group),), places, places, 1.0)
-
-
-def _joint(cases: Sequence[_Case]) -> _Case:
-    """One window of independent groups."""
-    rows = tuple(row for case in cases for row in case.rows)
-    places = tuple(place for case in cases for place in case.places)
-    drawn = tuple(place for case in cases for place in case.drawn)
-    return _Case(rows, places, drawn, math.prod(case.factor for case in cases))
+    def felt(self, part: Batch, tables: Tables, scale: Mapping[str, float]) -> _Felt:
+        """The derivatives of the loss on these rows by what the tables say of them."""
+        little = self.little
+        seen = [little.known[s.tokens] for s in part.sequences]
+        prompt_S, answer_S = (np.array(side, dtype=np.int64) for side in zip(*seen, strict=True))
+        prompt_T = np.repeat(prompt_S, part.lengths_S())
+        at_T, token_T = (np.concatenate([little.places[a][i] for _, a in seen]) for i in (0, 1))
+        beside = Beside(
+            tables.scores_PAK[prompt_S, answer_S],
+            tables.values_PC[prompt_T, at_T],
+            tables.steps_PCVK[prompt_T, at_T, token_T],
+        )
+        logp_T = little.logp_PCV(tables)[prompt_T, at_T, token_T]
+        found = evaluate(self.method.loss, part, logp_T, scale, "torch", beside)
+        return _Felt(found, prompt_S, answer_S, prompt_T, at_T, token_T)
 
 
 def _concatenated(parts: Sequence[Batch], counts: Mapping[str, float]) -> Batch:
@@ -325,5 +294,5 @@ def _concatenated(parts: Sequence[Batch], counts: Mapping[str, float]) -> Batch:
 def _metric(little: Little, share_PA: Floats, heads: int) -> Tables:
     """How often each entry of the tables is visited; never 0, so that it can be divided by."""
     chosen = little.mass(share_PA)
-    scored = np.repeat(share_PA[:, :, None], heads, axis=2)
-    return Tables(*(np.maximum(part, 1e-12) for part in (chosen, scored, chosen.sum(axis=2))))
+    scored, steps = (np.repeat(mass[..., None], heads, axis=-1) for mass in (share_PA, chosen))
+    return Tables(*(np.maximum(part, 1e-12) for part in (chosen, scored, chosen.sum(axis=2), steps)))

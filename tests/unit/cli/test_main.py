@@ -25,6 +25,8 @@ COMMANDS = [
     "import config",
     "chat",
     "track",
+    "methods",
+    "explain",
 ]
 PAUSE = Decision(run="x-1", step=3, action="pause", rule="fell", reason="diversity fell", parents=("e",))
 

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from accord.engines.local import layout as module
-from accord.engines.local.layout import Job, Layout, clustered, packed, packed_size, shared_length
+from accord.engines.local.layout import Job, Layout, clustered, packed, packed_size, said_A, shared_length
 from accord.records import Episode
 from accord.records import Sequence as Masked
 
@@ -59,6 +59,8 @@ def held(sequences: list[Masked], share: bool) -> Layout:
 
     for place, (s, p) in zip(layout.at_A.tolist(), answers, strict=True):
         assert history(place) == list(enumerate(sequences[s].tokens[:p]))
+    for place, (s, p) in zip(said_A(sequences, share, CPU).tolist(), answers, strict=True):
+        assert history(place) == list(enumerate(sequences[s].tokens[: p + 1]))
     for place, sequence in zip(layout.last_S.tolist(), sequences, strict=True):
         assert history(place) == list(enumerate(sequence.tokens))
         # Its whole chain: whoever stands before it sees exactly what is before him.
@@ -78,6 +80,7 @@ def test_a_pair_shares_its_prompt() -> None:
     assert layout.tokens_T.tolist() == [1, 2, 3, 4, 7, 8, 9]
     assert layout.position_T.tolist() == [0, 1, 2, 3, 4, 5, 4]
     assert layout.at_A.tolist() == [3, 4, 3]
+    assert said_A(pair, True, CPU).tolist() == [4, 5, 6]
     assert layout.last_S.tolist() == [5, 6]
     assert packed_size(pair) == 7
     assert held(pair, False).tokens_T.tolist() == [1, 2, 3, 4, 7, 8, 1, 2, 3, 4, 9]

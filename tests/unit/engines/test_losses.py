@@ -50,7 +50,22 @@ def test_what_a_loss_does_not_read_has_no_derivative() -> None:
     assert not alone.pressure_T.any()
 
 
-@pytest.mark.parametrize("name", ["score_SK", "value_T"])
+def test_scores_of_tokens_have_derivatives_of_their_own() -> None:
+    def stepped(out: Any, batch: Batch) -> Any:
+        del batch
+        return {"a": (out.score_TK**2).sum(), "b": (out.score_TK[:, 0] * out.logp_T).sum()}
+
+    given = GIVEN._replace(score_TK=np.array([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]]))
+    found = evaluate(stepped, a_batch(), np.array([-1.0, -2.0, -3.0]), {"a": 0.5, "b": 2.0}, "torch", given)
+    assert found.totals == {"a": 91.0, "b": -22.0}
+    assert found.score_TK.tolist() == [[1 - 2, 2], [3 - 4, 4], [5 - 6, 6]]
+    assert found.pressure_T.tolist() == [2.0, 6.0, 10.0]
+    assert not found.score_SK.any()
+    bare = evaluate(stepped, a_batch(), np.zeros(3), {"a": 1.0, "b": 0.0}, "torch", Beside.made_up(a_batch()))
+    assert bare.totals["a"] > 0, "made-up numbers are not all 0"
+
+
+@pytest.mark.parametrize("name", ["score_SK", "value_T", "score_TK"])
 def test_numpy_is_for_losses_of_log_probabilities_alone(name: str) -> None:
     with pytest.raises(PlanError, match=f"this loss reads {name}"):
         evaluate(lambda out, _: {"a": getattr(out, name).sum()}, a_batch(), np.zeros(3), {"a": 1.0}, "numpy")
@@ -64,5 +79,8 @@ def test_made_up_numbers_follow_from_the_sequence_alone() -> None:
     numbers, turned = Beside.made_up(whole, 3), Beside.made_up(whole.take([1, 0]), 3)
     assert turned.score_SK.tolist() == numbers.score_SK[[1, 0]].tolist()
     assert turned.value_T.tolist() == numbers.value_T[[1, 2, 0]].tolist()
+    assert turned.score_TK is not None and numbers.score_TK is not None
+    assert turned.score_TK.tolist() == numbers.score_TK[[1, 2, 0]].tolist()
+    assert len(np.unique(numbers.score_TK)) > 6
     assert len(np.unique(numbers.score_SK)) > 2 and len(np.unique(numbers.value_T)) == 3
     assert Beside.made_up(whole, 0).score_SK.shape == (2, 0)

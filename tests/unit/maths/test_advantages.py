@@ -1,12 +1,23 @@
 """Mutants these kill: a population's deviation for a sample's, NaN read as 0, groups mixed, a spread that is
-almost 0 taken for equal; in GAE: no bootstrap, bootstrap across rows, λ or γ left out, δ with the wrong V."""
+almost 0 taken for equal, a value in the mean that is taken off it; in GAE: no bootstrap, bootstrap across
+rows, λ or γ left out, δ with the wrong V."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from accord.maths.advantages import EPS, Discount, alike, centred, gae, over_spread, spread, whitened
+from accord.maths.advantages import (
+    EPS,
+    Discount,
+    alike,
+    centred,
+    gae,
+    left_out,
+    over_spread,
+    spread,
+    whitened,
+)
 
 GROUP = np.array([7, 3, 7, 3, 7, 5])
 VALUE = np.array([1.0, 10.0, 2.0, np.nan, 6.0, 4.0])
@@ -25,6 +36,21 @@ def test_the_spread_of_what_was_centred_is_that_of_what_was_not() -> None:
     rng = np.random.default_rng(0)
     value, group = rng.normal(size=12), np.repeat([0, 1, 2], 4)
     assert spread(centred(value, group), group) == pytest.approx(spread(value, group))
+
+
+def test_the_others_alone_are_taken_off() -> None:
+    others = {0: (2 + 6) / 2, 2: (1 + 6) / 2, 4: (1 + 2) / 2}
+    found = left_out(VALUE, GROUP)
+    assert found[[0, 2, 4]] == pytest.approx([VALUE[i] - mean for i, mean in others.items()])
+    assert np.isnan(found[[1, 3, 5]]).all(), "one value has no others"
+    assert found[[0, 2, 4]].sum() == pytest.approx(0)
+
+
+@pytest.mark.parametrize("number", [2, 3, 7])
+def test_of_equal_values_nothing_is_left_to_the_last_bit(number: int) -> None:
+    """Three times .1 is not .3, so a plain mean would leave something."""
+    value, group = np.full(number, 0.1), np.zeros(number, dtype=np.int64)
+    assert centred(value, group).tolist() == left_out(value, group).tolist() == [0.0] * number
 
 
 def test_equal_is_more_than_close() -> None:

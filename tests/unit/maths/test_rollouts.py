@@ -1,5 +1,6 @@
 """Flat answer tokens and steps. Mutants: sequences counted as rows, prompt tokens counted, rows of one group
-torn apart, a row left out of a pass, KL averaged over the wrong rows."""
+torn apart, a row left out of a pass, KL averaged over the wrong rows, counts that forget what is not
+computed."""
 
 from __future__ import annotations
 
@@ -7,7 +8,16 @@ import numpy as np
 import pytest
 
 from accord.errors import PlanError
-from accord.maths.rollouts import Spoken, column_of, divergences_of, steps_of
+from accord.maths.rollouts import (
+    Passes,
+    Spoken,
+    column_of,
+    divergences_of,
+    figures_of,
+    groups_of,
+    lessons,
+    steps_of,
+)
 from accord.records import Episode
 from accord.records.rows import Row, Window
 from accord.testing import a_window
@@ -79,3 +89,28 @@ def test_a_column_that_no_ask_fills_is_a_plan_error() -> None:
     assert column_of(given, "score") == pytest.approx([1.0, np.nan], nan_ok=True)
     with pytest.raises(PlanError, match='an ask whose column is "cost:harm"'):
         column_of(given, "cost:harm")
+
+
+def test_lessons_are_of_all_rows_that_stay_and_compute_those_that_are_taught() -> None:
+    length, group = np.array([1, 2, 0, 4, 5, 6]), np.array([0, 0, 1, 1, 2, 2])
+    stays = np.array([True, True, True, False, True, True])
+    taught = np.array([False, True, True, False, False, False])
+    found = lessons(length, group, stays, taught, Passes(2, 2), np.random.default_rng(0))
+    assert all(3 not in step.rows for step in found), "row 3 has left"
+    told = [place for step in found for place in step.places.tolist()]
+    assert told.count(0) == 2, "row 1 is row 0 of the batch, and comes once in each of two passes"
+    assert all(length[step.rows[taught[step.rows]]].any() for step in found), "no step without a token"
+    whole = lessons(length, group, stays, taught, Passes(1, None), np.random.default_rng(0))
+    assert [sorted(step.rows.tolist()) for step in whole] == [[0, 1, 2, 4, 5]]
+    assert sorted(whole[0].places.tolist()) == [0, 1]
+    assert not lessons(length, group, stays, taught & False, Passes(3, None), np.random.default_rng(0))
+
+
+def test_figures_of_groups() -> None:
+    window = a_window([[1.0, 3.0], [2.0, 2.0], [None, 5.0]])
+    assert groups_of(window).tolist() == [0, 0, 1, 1, 2, 2]
+    stays, equal = np.arange(6) < 4, np.array([False, False, True, True, False, False])
+    found = figures_of(window, stays, equal)
+    wanted = {"rows": 6, "missing": 1, "groups": 3, "groups_dropped": 1, "groups_equal": 1, "score": 13 / 5}
+    assert found == pytest.approx({**wanted, "score_std": np.std([1, 3, 2, 2, 5])})
+    assert "score" not in figures_of(a_window([[None]]), stays[:1] & False, equal[:1])

@@ -13,7 +13,7 @@ from accord.errors import ContractError
 from accord.maths.batches import likelihood_batch
 from accord.part import Part
 from accord.ports import Needs, Shape
-from accord.records.rows import Batch, Window
+from accord.records.rows import Batch, Row, Window
 from accord.testing import check_method
 from accord.testing.checks_training import windows_for
 
@@ -147,3 +147,74 @@ class Leaning(Valuing):
 def test_a_broken_promise_is_named(kind: type[Scoring], promise: str) -> None:
     with pytest.raises(ContractError, match=promise):
         check_method(kind())
+
+
+class Marks(Part):
+    """Opens every prompt by a mark."""
+
+    @property
+    def rows(self) -> Shape:
+        return Shape("answer", 2, "policy")
+
+    @property
+    def pushes_down(self) -> bool:
+        return False
+
+    def needs(self) -> Needs:
+        return Needs()
+
+    def marked(self, window: Window, rendered: Any, rng: Any) -> Window:
+        return replace(window, rows=tuple(self._written(row, window, rendered) for row in window.rows))
+
+    def _written(self, row: Row, window: Window, rendered: Any) -> Row:
+        (one,) = row.episodes
+        opened = (rendered(one.prompt, "mark"),)
+        return replace(row, episodes=(one.model_copy(update={"prompt_tokens": opened}),))
+
+    def batch(self, window: Window, memory: Any, rng: Any) -> Any:
+        return likelihood_batch([row for row in window.rows if not row.missing], 1, 4, rng, {}), memory
+
+    def loss(self, out: Any, batch: Batch) -> Mapping[str, Any]:
+        return {"nll": -out.logp_T.sum()}
+
+
+class Retold(Marks):
+    """Writes into answers too."""
+
+    def _written(self, row: Row, window: Window, rendered: Any) -> Row:
+        (one,) = row.episodes
+        return replace(row, episodes=(one.model_copy(update={"tokens": ((9, *one.tokens[0]),)}),))
+
+
+class Rescored(Marks):
+    def _written(self, row: Row, window: Window, rendered: Any) -> Row:
+        return replace(row, columns={"score": 0.0})
+
+
+class Counting(Marks):
+    """Rows without a verdict say what mark the others get."""
+
+    def _written(self, row: Row, window: Window, rendered: Any) -> Row:
+        (one,) = row.episodes
+        high = sum(other.columns["score"] > 10 for other in window.rows)
+        opened = (rendered(one.prompt, f"mark {high}"),)
+        return replace(row, episodes=(one.model_copy(update={"prompt_tokens": opened}),))
+
+
+class Guessing(Marks):
+    def _written(self, row: Row, window: Window, rendered: Any) -> Row:
+        (one,) = row.episodes
+        opened = (rendered(one.prompt, str(np.random.default_rng().random())),)
+        return replace(row, episodes=(one.model_copy(update={"prompt_tokens": opened}),))
+
+
+def test_marks_stand_in_prompts_alone() -> None:
+    check_method(Marks())
+    for kind, promise in (
+        (Retold, "into prompts alone"),
+        (Rescored, "into prompts alone"),
+        (Counting, "no say in the marks"),
+        (Guessing, "marked is pure"),
+    ):
+        with pytest.raises(ContractError, match=promise):
+            check_method(kind())

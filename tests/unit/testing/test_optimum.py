@@ -29,6 +29,7 @@ from accord.testing import (
     distance,
     enumerated,
     expected_gradient,
+    expected_pressure,
     optimum,
     sampled,
     strings,
@@ -124,6 +125,81 @@ def test_all_windows_are_listed_and_their_probabilities_sum_to_1(
         assert len({e.id for row in case.rows for e in row.episodes}) >= method.rows.n
         scores = [little.reward_PA[place] for place in case.places]
         assert [row.columns["score"] for row in case.rows] == scores
+
+
+class Labelled(Wants):
+    """Reads the column label of answers, and mismatched columns."""
+
+    def needs(self) -> Needs:
+        return Needs(frozenset({"ref_logp", "old_logp"}), scores=2, critic=True, mismatched=True)
+
+
+def test_labels_are_listed_as_often_as_they_are_given() -> None:
+    little = bandit(arms=3, prompts=2)
+    label = np.array([[0.25, 0.5, 1.0], [0.75, 0.0, 0.5]])
+    run = _Run(Labelled(), little, Data(label_PA=label))
+    cases = run.listed(1)
+    assert len(cases) == (3 * 2) ** 2
+    share = little.shares(little.start())
+    chance = [case.factor * np.prod([share[place] for place in case.drawn]) for case in cases]
+    assert sum(chance) == pytest.approx(1)
+    mean = np.zeros((2, 3))
+    for case, p in zip(cases, chance, strict=True):
+        for row, place in zip(case.rows, case.places, strict=True):
+            mean[place] += p * row.columns["label"]
+    assert mean == pytest.approx(label * share)
+    rng = np.random.default_rng(0)
+    seen = [run.drawn(0, 0, little.start(), rng).rows[0].columns["label"] for _ in range(40)]
+    assert set(seen) == {0.0, 1.0}
+    assert "label" not in _Run(SFT(), little, Data()).listed(1)[0].rows[0].columns
+
+
+def test_mismatched_columns_are_of_the_other_prompt_s_answer() -> None:
+    little = bandit(arms=3, prompts=2)
+    run = _Run(Labelled(), little, Data())
+    moved = optimum(little, 0.5)
+    columns = run.columns(moved)
+    logp = {"ref_logp": np.log(little.shares(little.start())), "old_logp": np.log(little.shares(moved))}
+    for case in run.listed(1):
+        window = run.window(0, case, columns, np.random.default_rng(0))
+        (_, one), (_, two) = case.places
+        for name, of in logp.items():
+            assert [a.item() for a in window.measured[name]] == pytest.approx([of[0, one], of[1, two]])
+            crossed = [a.item() for a in window.measured[f"mismatched_{name}"]]
+            assert crossed == pytest.approx([of[0, two], of[1, one]])
+
+
+def test_every_token_is_a_step_that_is_right_as_often_as_it_is_said_to_be() -> None:
+    little = strings(bits=2)
+    right = np.random.default_rng(0).uniform(size=little.reference_PCV.shape)
+    run = _Run(Wants(unit="episode"), little, Data(right_PCV=right))
+    cases = run.listed(1)
+    assert len(cases) == sum(2 ** len(answer) for answer in little.answers) == 2 + 2 * 4 + 4 * 8
+    share = little.shares(little.start())
+    assert sum(case.factor * share[case.places[0]] for case in cases) == pytest.approx(1)
+    mean: dict[tuple[int, int], float] = {}
+    for case in cases:
+        ((_, answer),), (episode,) = case.places, case.rows[0].episodes
+        assert len(episode.tokens) == len(little.answers[answer])
+        assert [s.tokens for s in episode.sequences()] == [little.episode(0, answer).sequences()[0].tokens]
+        for step, reward in enumerate(episode.rewards):
+            mean[answer, step] = mean.get((answer, step), 0.0) + case.factor * (reward or 0.0)
+    for (answer, step), found in mean.items():
+        at, token = little.places[answer]
+        assert found == pytest.approx(right[0, at[step], token[step]])
+    drawn = run.drawn(0, 0, little.start(), np.random.default_rng(0)).rows[0].episodes[0]
+    assert set(drawn.rewards) <= {0.0, 1.0}
+    with pytest.raises(ValueError, match="right_PCV"):
+        _Run(Wants(unit="episode"), little, Data()).listed(1)
+
+
+def test_pressure_is_the_derivative_by_the_log_probability_of_an_answer() -> None:
+    """sft: the expected objective is −Σ q log π / Σ q|y|, so each answer's is −q over that."""
+    for little in (bandit(prompts=2), strings()):
+        share = np.random.default_rng(0).dirichlet(np.ones(len(little.answers)), size=little.prompts)
+        lengths = np.array([len(answer) for answer in little.answers])
+        found = expected_pressure(SFT(), little, little.start(), data=Data(shares_PA=share))
+        assert found == pytest.approx(-share / (share * lengths).sum())
 
 
 @pytest.mark.parametrize(("hard", "windows"), [(False, 12), (True, 24)])

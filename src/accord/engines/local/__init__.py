@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Local", "calm_threads", "native_dtype"]
 
+_WIDE = 384  # hidden width from which bfloat16 pays on a processor
+
 
 def calm_threads() -> None:
     """Before torch loads: OpenMP threads that wait sleep at once instead of spinning.
@@ -39,10 +41,13 @@ def calm_threads() -> None:
         os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
-def native_dtype(wanted: Literal["auto", "float32", "bfloat16"], device: torch.device) -> torch.dtype:
+def native_dtype(
+    wanted: Literal["auto", "float32", "bfloat16"], device: torch.device, width: int = _WIDE
+) -> torch.dtype:
     """float32 or bfloat16; ``auto`` takes bfloat16 where the hardware multiplies it natively.
 
-    The processor's flags decide, not a timing, so that a resumed run computes as it began.
+    On a processor a model under ``_WIDE`` numbers wide stays float32: there, converting costs what products
+    save. The processor's flags decide, not a timing, so that a resumed run computes as it began.
     """
     import torch
 
@@ -50,6 +55,8 @@ def native_dtype(wanted: Literal["auto", "float32", "bfloat16"], device: torch.d
         return torch.float32 if wanted == "float32" else torch.bfloat16
     if device.type == "cuda":
         return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float32
+    if width < _WIDE:
+        return torch.float32
     try:
         flags = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
     except OSError:
@@ -57,12 +64,18 @@ def native_dtype(wanted: Literal["auto", "float32", "bfloat16"], device: torch.d
     return torch.bfloat16 if "avx512_bf16" in flags or "amx_bf16" in flags else torch.float32
 
 
+def _width(opened: Opened) -> int:
+    """The numbers of a hidden state; a model that does not say counts as wide."""
+    return int(getattr(cast(Any, opened.model).config, "hidden_size", None) or _WIDE)
+
+
 class Local(Part):
     """How a model is trained here: LoRA (default) or full weights, AdamW, micro-batches by token budget.
 
     ``adam`` holds both betas and ε. ``critic`` names the reward model that PPO's value network starts from
     (default: the policy's own start). ``precision``: what passes compute in; the weights that the optimizer
-    moves are float32 always. ``auto`` takes bfloat16 where the hardware multiplies it natively.
+    moves are float32 always. ``auto`` takes bfloat16 where the hardware multiplies it natively and the model
+    is wide enough to gain by it.
     """
 
     adapter: Literal["lora", "full"] = "lora"
@@ -106,7 +119,9 @@ class Local(Part):
 
         opened = self._open(model, task.needs.scores)
         device = opened.model.device
-        dtypes = Dtypes(native_dtype(self.precision, device), native_dtype(self.decode, device))
+        width = _width(opened)
+        train, decode = (native_dtype(wanted, device, width) for wanted in (self.precision, self.decode))
+        dtypes = Dtypes(train, decode)
         return opened, task, dtypes
 
     def sampler(self, model: str, progress: Progress) -> Sampler:
@@ -124,10 +139,10 @@ class Local(Part):
         found = self._open(model, 0)
         device = found.model.device
         name = f"base:{manifest_digest(model_manifest(found.folder))[:16]}"
-        forward = Forward(found.model, native_dtype(self.precision, device))
+        forward = Forward(found.model, native_dtype(self.precision, device, _width(found)))
         if is_scorer(found.folder):
             return LocalScorer(found, name, forward)
-        dtype = native_dtype(self.decode, device)
+        dtype = native_dtype(self.decode, device, _width(found))
         plain = DecodeCopy(found.model, dtype) if refusal(found.model) and dtype != torch.float32 else None
         decoder = Decoder(forward, dtype, plain)
         return LocalSampler(found, name, forward, decoder=decoder, progress=progress)

@@ -15,7 +15,7 @@ from transformers import PreTrainedModel
 
 from accord.engines.local.adapters import adapter
 from accord.engines.local.head import Choices, Head, WholeLogits
-from accord.engines.local.layout import packed
+from accord.engines.local.layout import packed, said_A
 from accord.engines.local.llama import PackedLlama, refusal
 from accord.errors import ContractError
 from accord.maths.tensor.likelihood import chosen_logp
@@ -30,7 +30,10 @@ _TOLERANCE = {torch.float64: 1e-5, torch.float32: 1e-4, torch.bfloat16: 4e-2}
 
 
 class Read(NamedTuple):
-    """States of all tokens in a row, where answer tokens (_A) are predicted, where sequences (_S) end."""
+    """States of all tokens in a row, where answer tokens (_A) are predicted, where sequences (_S) end.
+
+    ``said``: where the answer tokens themselves stand, for those who ask.
+    """
 
     state_TD: Tensor
     normed: Callable[[Tensor], Tensor]
@@ -38,6 +41,7 @@ class Read(NamedTuple):
     sequence_A: Tensor
     last_S: Tensor
     choices: Choices
+    said: Callable[[], Tensor]
 
     def states(self, places: Tensor) -> Tensor:
         """What a head reads at these places."""
@@ -67,6 +71,7 @@ class Answers:
         self._read, self._head, self._score, self._value = read, head, score, value
         self._logp: Tensor | None = None
         self._scored: Tensor | None = None
+        self._stepped: Tensor | None = None
         self._valued: Tensor | None = None
 
     @property
@@ -86,18 +91,30 @@ class Answers:
     def score_SK(self) -> Tensor:
         """What the score heads say at the last real token of each sequence, float32."""
         if self._scored is None:
-            if self._score is None:
-                raise ContractError(
-                    "the method", "asks for score heads in Needs.scores", "reads score_SK without"
-                )
-            state = self._read.states(self._read.last_S)
-            self._scored = nn.functional.linear(state.to(self._score.weight.dtype), self._score.weight)
+            self._scored = self._scores("score_SK", self._read.last_S)
         return self._scored
+
+    @property
+    def score_TK(self) -> Tensor:
+        """What the score heads say at each answer token itself, float32."""
+        if self._stepped is None:
+            self._stepped = self._scores("score_TK", self._read.said())
+            if self._stepped.requires_grad:
+                self._stepped.retain_grad()
+        return self._stepped
 
     @property
     def seen_SK(self) -> Tensor | None:
         """``score_SK`` if the loss has read it."""
         return self._scored
+
+    @property
+    def taught_TK(self) -> Tensor | None:
+        """The rows of ``score_TK`` that the objective pulls at, after the backward pass; None where it was
+        not read."""
+        if self._stepped is None or self._stepped.grad is None:
+            return None
+        return self._stepped[(self._stepped.grad != 0).any(1)]
 
     @property
     def value_T(self) -> Tensor:
@@ -109,6 +126,12 @@ class Answers:
     def pressure_T(self) -> Tensor | None:
         """∂objective/∂log π after the backward pass; None where the loss did not read log π."""
         return None if self._logp is None else self._logp.grad
+
+    def _scores(self, name: str, places: Tensor) -> Tensor:
+        if self._score is None:
+            raise ContractError("the method", "asks for score heads in Needs.scores", f"reads {name} without")
+        state = self._read.states(places)
+        return nn.functional.linear(state.to(self._score.weight.dtype), self._score.weight)
 
 
 class Forward:
@@ -212,6 +235,7 @@ class _Packed:
             sequence_A=layout.sequence_A,
             last_S=layout.last_S,
             choices=Choices(layout.chosen_A, layout.temperature_A, layout.allowed),
+            said=lambda: said_A(sequences, True, self._model.device),
         )
 
     def refresh(self, whole: bool) -> None:
@@ -275,6 +299,7 @@ class _Padded:
             sequence_A=place[:, 0].to(device),
             last_S=last.to(device),
             choices=choices,
+            said=lambda: (place[:, 0] * width + place[:, 1]).to(device),
         )
 
     def refresh(self, whole: bool) -> None:

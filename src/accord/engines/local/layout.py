@@ -14,7 +14,7 @@ from torch import Tensor
 
 from accord.records import Sequence as Masked
 
-__all__ = ["Block", "Job", "Layout", "clustered", "packed", "packed_size", "shared_length"]
+__all__ = ["Block", "Job", "Layout", "clustered", "packed", "packed_size", "said_A", "shared_length"]
 
 _WASTE = 1.3  # a job may be padded to this multiple of what it holds
 _JOB = 96  # rows of a job at most: larger ones overflow the caches
@@ -90,13 +90,12 @@ def packed(sequences: Sequence[Masked], share: bool, device: torch.device) -> La
     blocks = list(_blocks(sequences, clustered(sequences, share)))
     tokens: list[int] = []
     positions: list[int] = []
-    home: dict[int, tuple[Block, int]] = {}
+    home = _homes(blocks)
     for block in blocks:
         first = sequences[block.members[0]].tokens
         tokens += first[: block.prefix]
         positions += range(block.prefix)
-        for member, length, start in zip(block.members, block.lengths, block.starts, strict=True):
-            home[member] = (block, start)
+        for member, length in zip(block.members, block.lengths, strict=True):
             tokens += sequences[member].tokens[block.prefix :]
             positions += range(block.prefix, block.prefix + length)
     at, chosen, owner, last = _answers(sequences, home)
@@ -112,6 +111,28 @@ def packed(sequences: Sequence[Masked], share: bool, device: torch.device) -> La
         allowed={t: a for t, s in enumerate(owner) if (a := sequences[s].allowed) is not None},
         last_S=_long(last, device),
     )
+
+
+def said_A(sequences: Sequence[Masked], share: bool, device: torch.device) -> Tensor:
+    """Where the answer tokens themselves lie among what ``packed`` makes of the same sequences."""
+    home = _homes(_blocks(sequences, clustered(sequences, share)))
+    said = [
+        _place(p, *home[s])
+        for s, sequence in enumerate(sequences)
+        for p, chosen in enumerate(sequence.answer)
+        if chosen
+    ]
+    return _long(said, device)
+
+
+def _homes(blocks: Iterable[Block]) -> dict[int, tuple[Block, int]]:
+    """For each sequence its block, and where its own rest begins."""
+    return {m: (b, start) for b in blocks for m, start in zip(b.members, b.starts, strict=True)}
+
+
+def _place(p: int, block: Block, start: int) -> int:
+    """Where token ``p`` of a sequence lies."""
+    return block.start + p if p < block.prefix else start + p - block.prefix
 
 
 def _blocks(sequences: Sequence[Masked], clusters: Iterable[list[int]]) -> Iterator[Block]:
@@ -149,16 +170,12 @@ def _answers(
     for s, sequence in enumerate(sequences):
         shared_length(sequence)  # refuses an answer with nothing before it
         block, start = home[s]
-
-        def place(p: int, block: Block = block, start: int = start) -> int:
-            return block.start + p if p < block.prefix else start + p - block.prefix
-
         for p, said in enumerate(sequence.answer):
             if said:
-                at.append(place(p - 1))
+                at.append(_place(p - 1, block, start))
                 chosen.append(sequence.tokens[p])
                 owner.append(s)
-        last.append(place(len(sequence.tokens) - 1))
+        last.append(_place(len(sequence.tokens) - 1, block, start))
     return at, chosen, owner, last
 
 

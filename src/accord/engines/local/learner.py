@@ -200,6 +200,7 @@ class LocalLearner:
                 "step": self._step,
                 "base": self._base,
                 "seen": self._seen.rows,
+                "anchored": self._seen.anchored,
                 "recompute": self._forward.recompute,
             },
         )
@@ -209,6 +210,7 @@ class LocalLearner:
         told = read_state(Path(ref.path), self._trained, self._optimizer)
         self._step = int(told["step"])
         self._seen.rows = [[float(score) for score in row] for row in told.get("seen", [])]
+        self._seen.anchored = bool(told.get("anchored", False))
         for body in (self._forward, *([self._critic.forward] if self._critic else [])):
             body.recompute = bool(told.get("recompute", False))
         self._decoder.forget()
@@ -235,10 +237,10 @@ class LocalLearner:
             with torch.enable_grad():
                 out = self._answers(rows.sequences)
                 found = totals.add(loss(out, rows))
-                self._seen.add(out)
                 objective = torch.stack([batch.weights[n] * t / counts[n] for n, t in found.items()]).sum()
                 if objective.requires_grad:
                     objective.backward()  # pyright: ignore[reportUnknownMemberType]
+            self._seen.add(out)
             if out.pressure_T is not None:
                 pressure[rows.tokens[_PLACE].astype(np.int64)] = out.pressure_T.double().cpu().numpy()
         return part, totals.read(), pressure

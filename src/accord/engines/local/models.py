@@ -20,6 +20,7 @@ from accord.engines.local.tokens import (
     ids_of,
     open_tokenizer,
     rendered,
+    rendered_behind,
     template_digest,
     tokenizer_digest,
 )
@@ -60,15 +61,29 @@ class Opened(NamedTuple):
     anchor: str
 
     def render(self, prompt: Prompt) -> tuple[int, ...]:
-        """The prompt's tokens, up to where the answer begins. PlanError when the template cannot write it."""
+        """The prompt's tokens, up to where the answer begins. PlanError when the template cannot write it.
+
+        What of it has begun in tokens of this tokenizer stays these tokens; only what follows is rendered.
+        """
+        messages, begun = [m.model_dump() for m in prompt.messages], prompt.begun
         try:
-            text = rendered(self.tokenizer, [m.model_dump() for m in prompt.messages])
+            if begun is not None and begun.tokenizer == self.tokenizer_digest:
+                text = rendered_behind(self.tokenizer, messages, prompt.answered)
+                return (*begun.tokens, *self._behind(text, ended=begun.tokens[-1] in self.stop))
+            text = rendered(self.tokenizer, messages)
         except ValueError as error:
             roles = [m.role for m in prompt.messages]
             raise PlanError(
                 "prompt", roles, "messages the model's chat template takes", str(error)
             ) from error
         return tuple(ids_of(self.tokenizer, text))
+
+    def _behind(self, text: str, ended: bool) -> list[int]:
+        """``text`` behind an answer. The end it begins with is for answers that were cut before their own."""
+        ids = ids_of(self.tokenizer, text.lstrip())
+        if ids[:1] != [self.end]:
+            raise ValueError("the chat template writes no end behind an earlier answer: nothing can follow")
+        return ids[1:] if ended else ids
 
     def words(self, text: str) -> tuple[int, ...]:
         """The tokens of ``text`` as an answer that stops: cut apart from the prompt, ``end`` once behind it.

@@ -1,8 +1,8 @@
 """Reward models: transformers' sequence classifiers with k score heads, and the sampler that only scores.
 
 ``accord.json`` beside the weights holds what the numbers need: for each head the ``shift`` that makes the
-answers last trained on average 0 (comparisons leave it free), and the spread between the shifted heads that
-one answer in a hundred of them was over.
+answers last trained on average 0 (comparisons leave it free; 0 where a score is a log-odds), and the spread
+between the shifted heads that one answer in a hundred of them, or one step of an answer, was over.
 """
 
 from __future__ import annotations
@@ -62,16 +62,23 @@ class ScoreCard(NamedTuple):
 
 
 class SeenScores:
-    """What the heads said of the last answers that were trained on."""
+    """What the heads said of the last answers that were trained on, or of the last steps of answers.
+
+    ``anchored``: the scores were read token by token, where their zero means something.
+    """
 
     def __init__(self) -> None:
         self.rows: list[list[float]] = []
+        self.anchored = False
 
     def add(self, out: Answers) -> None:
-        """Those of one micro-batch, if its loss read scores."""
-        if out.seen_SK is None:
+        """Those of one micro-batch after its backward pass, if its loss read scores."""
+        steps = out.taught_TK
+        self.anchored |= steps is not None
+        read = out.seen_SK if steps is None else steps
+        if read is None:
             return
-        found = cast("list[list[float]]", cast(Any, out.seen_SK.detach().double()).tolist())
+        found = cast("list[list[float]]", cast(Any, read.detach().double()).tolist())
         self.keep([row for row in found if all(map(math.isfinite, row))])
 
     def keep(self, rows: Sequence[list[float]]) -> None:
@@ -83,7 +90,7 @@ class SeenScores:
         if not self.rows:
             return ScoreCard((0.0,) * heads)
         score = np.array(self.rows)
-        shift = score.mean(0)
+        shift = np.zeros(heads) if self.anchored else score.mean(0)
         limit = float(np.quantile((score - shift).std(1, ddof=1), 0.99)) if heads > 1 else None
         return ScoreCard(tuple(float(mean) for mean in shift), limit)
 

@@ -25,6 +25,7 @@ __all__ = [
     "ids_of",
     "open_tokenizer",
     "rendered",
+    "rendered_behind",
     "template_digest",
     "tokenizer_digest",
 ]
@@ -99,6 +100,25 @@ def end_of_answer(tokenizer: object, stop: frozenset[int]) -> int:
         behind = ""
     ids = ids_of(tokenizer, behind.lstrip())[:1]
     return ids[0] if ids and ids[0] in stop else cast(int, cast(Any, tokenizer).eos_token_id)
+
+
+def rendered_behind(tokenizer: object, messages: Sequence[Mapping[str, str]], answered: int) -> str:
+    """What the template writes behind the last of the first ``answered`` messages, up to the next answer.
+
+    ValueError when it cannot render them, or writes what stands before that answer otherwise than it did when
+    it waited for it.
+    """
+    mark = "qzq"
+    while any(mark in message["content"] for message in messages):
+        mark += "zq"
+    before = messages[: answered - 1]
+    marked = [*before, {"role": "assistant", "content": mark}, *messages[answered:]]
+    opening, found, behind = rendered(tokenizer, marked).partition(mark)
+    if not found or mark in behind:
+        raise ValueError("the chat template does not write every answer once")
+    if opening != rendered(tokenizer, before):
+        raise ValueError("the chat template writes an earlier answer otherwise than the one it waits for")
+    return behind
 
 
 def anchor_of(tokenizer: object) -> str:

@@ -17,10 +17,12 @@ _STEP = 1e-6  # of the central differences; their error on a smooth loss is abou
 
 
 class Beside(NamedTuple):
-    """What a model says beside log-probabilities: numbers per sequence and head, values per answer token."""
+    """What a model says beside log-probabilities: numbers per sequence and head, values per answer token,
+    numbers per answer token and head (None: no heads there)."""
 
     score_SK: Floats
     value_T: Floats
+    score_TK: Floats | None = None
 
     @classmethod
     def made_up(cls, part: Batch, heads: int = 1) -> Beside:
@@ -28,12 +30,16 @@ class Beside(NamedTuple):
         sums = [sum(s.tokens) for s in part.sequences]
         scores = [[0.1 * ((5 * total + 7 * k) % 17) - 0.8 for k in range(heads)] for total in sums]
         lengths = cast("list[int]", part.lengths_S().tolist())
-        values = [
-            0.1 * ((3 * total + 5 * t) % 11) - 0.5
-            for total, length in zip(sums, lengths, strict=True)
-            for t in range(length)
+        places = [(total, t) for total, length in zip(sums, lengths, strict=True) for t in range(length)]
+        values = [0.1 * ((3 * total + 5 * t) % 11) - 0.5 for total, t in places]
+        steps = [
+            [0.1 * ((7 * total + 3 * t + 5 * k) % 19) - 0.9 for k in range(heads)] for total, t in places
         ]
-        return cls(np.array(scores, dtype=np.float64).reshape(len(sums), heads), np.array(values, np.float64))
+        return cls(
+            np.array(scores, dtype=np.float64).reshape(len(sums), heads),
+            np.array(values, dtype=np.float64),
+            np.array(steps, dtype=np.float64).reshape(len(places), heads),
+        )
 
 
 class Evaluated(NamedTuple):
@@ -43,6 +49,7 @@ class Evaluated(NamedTuple):
     pressure_T: Floats
     score_SK: Floats
     value_T: Floats
+    score_TK: Floats
 
 
 class _Seen(NamedTuple):
@@ -50,6 +57,7 @@ class _Seen(NamedTuple):
     sequence_T: Any
     score_SK: Any
     value_T: Any
+    score_TK: Any
 
 
 class _Plain(NamedTuple):
@@ -66,6 +74,10 @@ class _Plain(NamedTuple):
     def value_T(self) -> Any:
         raise _only_torch("value_T")
 
+    @property
+    def score_TK(self) -> Any:
+        raise _only_torch("score_TK")
+
 
 def evaluate(
     loss: Loss,
@@ -78,10 +90,11 @@ def evaluate(
     """One loss on given log-probabilities. ContractError when its terms are not those of ``scale``.
 
     ``beside``: the scores and values it may read; by default those of ``Beside.made_up``, one head. With
-    ``"numpy"`` it may read neither, and is called twice for each token, so it must not remember anything.
+    ``"numpy"`` it may read none of them, and is called twice for each token, so it must remember nothing.
     """
     sequence_T = np.repeat(np.arange(len(part.sequences)), part.lengths_S())
     beside = Beside.made_up(part) if beside is None else beside
+    steps_TK = np.zeros((len(logp_T), 0)) if beside.score_TK is None else beside.score_TK
 
     def checked(out: object) -> Mapping[str, Any]:
         totals = cast("Mapping[str, Any]", loss(cast(Out, out), part))
@@ -90,7 +103,8 @@ def evaluate(
         return totals
 
     if tensors == "torch":
-        return _by_torch(checked, _Seen(logp_T, sequence_T, *beside), scale)
+        seen = _Seen(logp_T, sequence_T, beside.score_SK, beside.value_T, steps_TK)
+        return _by_torch(checked, seen, scale)
 
     def objective(at: Floats) -> float:
         totals = checked(_Plain(at, sequence_T))
@@ -99,7 +113,7 @@ def evaluate(
     steps = np.eye(len(logp_T)) * _STEP
     slopes = [(objective(logp_T + s) - objective(logp_T - s)) / (2 * _STEP) for s in steps]
     totals = {name: float(total) for name, total in checked(_Plain(logp_T, sequence_T)).items()}
-    unread = np.zeros_like(beside.score_SK), np.zeros_like(beside.value_T)
+    unread = [np.zeros_like(numbers) for numbers in (beside.score_SK, beside.value_T, steps_TK)]
     return Evaluated(totals, np.array(slopes, dtype=np.float64), *unread)
 
 
@@ -114,10 +128,10 @@ def _by_torch(
     torch = cast(Any, _torch)
     leaves = [
         torch.tensor(x, dtype=torch.float64, requires_grad=True)
-        for x in (given.logp_T, given.score_SK, given.value_T)
+        for x in (given.logp_T, given.score_SK, given.value_T, given.score_TK)
     ]
     with torch.enable_grad():
-        totals = loss(_Seen(leaves[0], torch.tensor(given.sequence_T), leaves[1], leaves[2]))
+        totals = loss(_Seen(leaves[0], torch.tensor(given.sequence_T), *leaves[1:]))
         objective = sum((scale[name] * total for name, total in totals.items()), start=0.0 * leaves[0].sum())
         found = torch.autograd.grad(objective, leaves, allow_unused=True, materialize_grads=True)
     slopes = [slope.numpy().astype(np.float64) for slope in found]

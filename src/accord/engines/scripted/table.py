@@ -92,7 +92,11 @@ class Table:
     def render(self, prompt: Prompt) -> tuple[int, ...]:
         """Earlier answers as their tokens, all else as bytes: a conversation extends what stands before."""
         said: list[int] = []
-        for message in prompt.messages:
+        begun, rest = prompt.begun, prompt.messages
+        if begun is not None and begun.tokenizer == self.tokenizer:
+            said, rest = list(begun.tokens), rest[prompt.answered :]
+            said += [END] if said[-1] != END else []
+        for message in rest:
             if message.role == "assistant":
                 said += self.words(message.content)
             else:

@@ -26,7 +26,7 @@ from accord.stores.foreign.tables import Fields, checked_fields, raw_rows
 
 __all__ = ["Data", "DataRow", "kind_of", "part_of", "read_data", "read_rows", "write_rows"]
 
-_PARTS = ("train", "held_out", "probe")
+_PARTS = ("train", "held_out", "probe", "train_a", "train_b")
 _AS_IT_IS: Mapping[str, str] = MappingProxyType({})
 
 
@@ -55,7 +55,7 @@ class Data(NamedTuple):
 
 def part_of(prompt: Prompt) -> str:
     """``train``, ``held_out`` or ``probe``: the same for every row with the same last user message."""
-    return _part(prompt.text or canonical([m.model_dump() for m in prompt.messages]))
+    return _part(_asked(prompt))
 
 
 def read_data(source: str, columns: Mapping[str, str] = _AS_IT_IS, setting: str = "data") -> Data:
@@ -108,14 +108,25 @@ def write_rows(
     return file.absolute()
 
 
+def _digest(text: str) -> int:
+    return int(hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:8], 16)
+
+
 def _part(text: str) -> str:
-    place = int(hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:8], 16) % 10
+    place = _digest(text) % 10
     return "train" if place < 7 else "held_out" if place < 9 else "probe"
 
 
-def _part_of_row(row: DataRow) -> str:
-    """A plain text has no prompt, so it is told apart by itself."""
-    return _part(canonical(row.answers)) if row.prompt.messages == BLANK else part_of(row.prompt)
+def _within(row: DataRow, part: str) -> bool:
+    """Whether a row lies in a part; ``train_a`` and ``train_b`` are the halves of ``train``."""
+    # A plain text has no prompt, so it is told apart by itself.
+    text = canonical(row.answers) if row.prompt.messages == BLANK else _asked(row.prompt)
+    half = "ab"[_digest(text) // 10 % 2]
+    return part in (own := _part(text), f"{own}_{half}" if own == "train" else own)
+
+
+def _asked(prompt: Prompt) -> str:
+    return prompt.text or canonical([m.model_dump() for m in prompt.messages])
 
 
 def _located(source: str, setting: str) -> tuple[Path, str]:
@@ -143,7 +154,7 @@ def _gathered(
     for row_kind, row in _typed(file, numbered, columns):
         kind = row_kind
         whole, lacking = whole + 1, lacking + bool(row.lacks)
-        if part and _part_of_row(row) != part:
+        if part and not _within(row, part):
             continue
         if row.prompt.messages != BLANK:
             prompts.setdefault(row.prompt.id, row.prompt)

@@ -3,7 +3,7 @@
 | type | fields |
 |---|---|
 | ``preference`` | ``chosen``, ``rejected``, perhaps ``prompt``; ``p``: the share that prefers ``chosen`` |
-| ``steps`` | ``prompt``, ``completions``, ``labels`` (one true or false for each) |
+| ``steps`` | ``prompt``, ``completions``, ``labels`` (true or false for each; null: nobody says) |
 | ``label`` | ``prompt``, ``completion``, ``label`` (true, false, 1 or 0) |
 | ``completion`` | ``prompt``, ``completion`` |
 | ``prompt`` | ``prompt`` |
@@ -77,14 +77,15 @@ _NONE: Mapping[str, float] = MappingProxyType({})
 class DataRow(NamedTuple):
     """One row of a data file.
 
-    ``answers``: none, one, chosen and rejected, or the steps, whose ``labels`` say which are right.
+    ``answers``: none, one, chosen and rejected, or the steps, whose ``labels`` say which are right (None:
+    nobody says).
     ``lacks``: why the row teaches nothing, and is dropped and counted.
     """
 
     prompt: Prompt
     answers: tuple[str, ...] = ()
     columns: Mapping[str, float] = _NONE
-    labels: tuple[bool, ...] = ()
+    labels: tuple[bool | None, ...] = ()
     judged: Mapping[str, JsonValue] = cast("Mapping[str, JsonValue]", _NONE)
     lacks: str = ""
 
@@ -129,7 +130,7 @@ def renamed(fields: Fields, columns: Mapping[str, str]) -> Fields:
 def row_of(fields: Fields, kind: Kind) -> DataRow:
     """The row; Unfit where the fields are not what their type says. Takes what it reads out of ``fields``."""
     given = {name: fields.pop(name, None) for name in _FIELDS[kind]}
-    labels: tuple[bool, ...] = ()
+    labels: tuple[bool | None, ...] = ()
     match kind:
         case "prompt":
             read = _Read(prompt_of(given["prompt"]), ())
@@ -214,7 +215,7 @@ def _text(given: Mapping[str, object]) -> _Read:
     return _Read(BLANK, (text,), "" if text.strip() else "empty completion")
 
 
-def _steps(given: Mapping[str, object]) -> tuple[_Read, tuple[bool, ...]]:
+def _steps(given: Mapping[str, object]) -> tuple[_Read, tuple[bool | None, ...]]:
     steps, labels = given["completions"], given["labels"]
     texts = tuple(cast("list[object]", steps)) if isinstance(steps, list) else (None,)
     if not all(isinstance(text, str) for text in texts):
@@ -222,10 +223,11 @@ def _steps(given: Mapping[str, object]) -> tuple[_Read, tuple[bool, ...]]:
     truths = cast("list[object]", labels) if isinstance(labels, list) else []
     if len(truths) != len(texts):
         raise Unfit('"labels" as a list, one for each of "completions"', str(cast(object, labels))[:80])
-    right = tuple(bool(_truth(label, "labels")) for label in truths)
+    right = tuple(None if label is None else bool(_truth(label, "labels")) for label in truths)
     texts = cast("tuple[str, ...]", texts)
     empty = not texts or not all(text.strip() for text in texts)
-    return _Read(prompt_of(given["prompt"]), texts, "empty completion" if empty else ""), right
+    lacks = "empty completion" if empty else "no labelled step" if set(right) == {None} else ""
+    return _Read(prompt_of(given["prompt"]), texts, lacks), right
 
 
 def _columns(fields: Fields, kind: Kind, label: object) -> dict[str, float]:

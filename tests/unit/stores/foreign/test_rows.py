@@ -246,3 +246,6 @@ def test_steps_keep_their_labels() -> None:
     row = read(prompt="a", completions=["one", "two"], labels=[True, 0])
     assert (row.answers, row.labels, row.completion) == (("one", "two"), (True, False), None)
     assert read(prompt="a", completions=["one"], labels=[False]).completion is None
+    some = read(prompt="a", completions=["one", "two"], labels=[None, 1])
+    assert (some.labels, some.lacks) == ((None, True), ""), "a step of which nobody says anything is kept"
+    assert read(prompt="a", completions=["one", "two"], labels=[None, None]).lacks == "no labelled step"
