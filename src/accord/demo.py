@@ -5,22 +5,15 @@ It runs the shipped plan ``brevity``. A demonstration that was interrupted goes 
 
 from __future__ import annotations
 
-from importlib import resources
 from pathlib import Path
 
 from accord.engines.pull import installed, pull
 from accord.pipeline import Outcome, resume, run
-from accord.plan import Plan, read_plan
+from accord.plan import Plan, read_plan, shipped_plans
 from accord.progress import Progress, Silent
 from accord.stage import finished
 
-__all__ = ["demo", "shipped_plan", "shipped_plans"]
-
-
-def shipped_plans() -> dict[str, Path]:
-    """The plans that ship with Accord, by their file names without ``.toml``."""
-    folder = Path(str(resources.files("accord") / "data" / "plans"))
-    return {file.stem: file for file in sorted(folder.glob("*.toml"))}
+__all__ = ["demo", "shipped_plan"]
 
 
 def shipped_plan(name: str) -> Plan:

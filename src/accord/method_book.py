@@ -20,8 +20,8 @@ from pydantic.fields import FieldInfo
 from pydantic_core import to_jsonable_python
 
 from accord import catalog, ports
-from accord.demo import shipped_plans
 from accord.errors import ContractError, PlanError, nearest
+from accord.plan import shipped_plans
 from accord.ports import Method, Needs, Shape
 from accord.problems import describe
 from accord.recipe_book import RECIPES

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from importlib import resources
 from pathlib import Path
 from typing import Annotated, Literal, Self, cast
 
@@ -34,6 +35,7 @@ __all__ = [
     "Stage",
     "VersusTable",
     "read_plan",
+    "shipped_plans",
 ]
 
 Count = Annotated[int, Field(strict=True, gt=0)]
@@ -299,6 +301,12 @@ def read_plan(source: Path | str) -> Plan:
         line = int(at[1]) if at else text.count("\n") + 1
         raise Unreadable(file, "TOML", str(error), line) from None
     return Plan.model_validate(table)
+
+
+def shipped_plans() -> dict[str, Path]:
+    """The plans that ship with Accord, by their file names without ``.toml``."""
+    folder = Path(str(resources.files("accord") / "data" / "plans"))
+    return {file.stem: file for file in sorted(folder.glob("*.toml"))}
 
 
 def _text(file: Path) -> str:

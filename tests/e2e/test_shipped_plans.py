@@ -11,10 +11,10 @@ import pytest
 
 from accord.catalog import METHODS
 from accord.cli import main
-from accord.demo import shipped_plan, shipped_plans
+from accord.demo import shipped_plan
 from accord.engines.local.tiny import save_tiny
 from accord.pipeline import run
-from accord.plan import Plan
+from accord.plan import Plan, shipped_plans
 from accord.records import StepEvent
 from accord.stores.runlog import read_log
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterable, Iterator
+from functools import cache
 from pathlib import Path
 
 from shape import sizes, tree
@@ -42,13 +43,18 @@ def readers(path: Path) -> list[Path]:
     ]
 
 
+@cache
+def read_in(paths: tuple[Path, ...]) -> frozenset[str]:
+    return frozenset(read(map(tree.syntax, paths)))
+
+
 def test_every_setting_is_read() -> None:
     unread = [
         f"{tree.place(path, node.lineno)}: {node.name}.{name}"
         for path in tree.sources("src")
         for node, names in settings(tree.syntax(path))
         for name in names
-        if name not in read(map(tree.syntax, readers(path)))
+        if name not in read_in(tuple(readers(path)))
     ]
     assert not unread, "settings that nothing reads:\n" + "\n".join(unread)
 

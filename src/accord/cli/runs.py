@@ -138,8 +138,7 @@ def run(  # size: a parameter is an option here
 
 def _written(file: Path) -> Plan:
     """The plan in a file; where there is none, the one of that name that ships with Accord."""
-    from accord.demo import shipped_plans
-    from accord.plan import read_plan
+    from accord.plan import read_plan, shipped_plans
 
     shipped = shipped_plans()
     if not file.exists() and file.name == str(file) and file.stem in shipped:
