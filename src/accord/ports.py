@@ -40,6 +40,7 @@ __all__ = [
     "Ahead",
     "Ask",
     "Calibrated",
+    "Closing",
     "Desk",
     "Draw",
     "Drawing",
@@ -262,6 +263,15 @@ class Learner(Protocol):
 
     def export(self, to: Path) -> ModelRef:
         """The result, as a directory that transformers loads as it is."""
+        ...
+
+
+@runtime_checkable
+class Closing(Protocol):
+    """Beside Learner: it holds more than memory, such as other processes."""
+
+    def close(self) -> None:
+        """Let go of it; nothing is asked of the learner any more."""
         ...
 
 

@@ -22,7 +22,7 @@ from accord.feedback import StageFeedback
 from accord.loop import Loop
 from accord.maths.overuse import GOLD
 from accord.plan import Plan, Stage
-from accord.ports import Method, Overseer
+from accord.ports import Closing, Method, Overseer
 from accord.records import Decision, Entry, ModelRef, Prompt, Reading, Record, StepEvent, canonical
 from accord.release import Release, forewarned, release_prompts
 from accord.sources import SourcePart, Surroundings
@@ -109,13 +109,17 @@ def run_stage(place: Place, acceptance: Acceptance | None, allow_drift: bool) ->
         ]
         for decision in accepted:
             guard.accept(decision)
-        decision = loop.train()
-        if decision.action != "continue":
-            return decision
-        if stopped := _versus(place, loop, worker, view):
-            return stopped
-        tested = _release_tested(place, loop, worker) if place.stage.release is not None else ()
-        _enter(place, loop, time.monotonic() - began, tested)
+        try:
+            decision = loop.train()
+            if decision.action != "continue":
+                return decision
+            if stopped := _versus(place, loop, worker, view):
+                return stopped
+            tested = _release_tested(place, loop, worker) if place.stage.release is not None else ()
+            _enter(place, loop, time.monotonic() - began, tested)
+        finally:
+            if isinstance(loop.learner, Closing):
+                loop.learner.close()
         return None
 
 

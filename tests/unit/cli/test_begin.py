@@ -81,6 +81,19 @@ def test_rewards_lengths_and_places(data: Path, fake: Any) -> None:
     assert plan.stage[0].ask[0].overseer.plain()["models"] == ["judge"]
 
 
+def test_ranks_share_the_rows_of_every_stage(fake: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    called = fake("accord.pipeline.run", RuntimeError("enough"))
+    main(["run", "plan.toml", "--ranks", "3", "--set", "stage.a.learner={name = 'local', rank = 4}"])
+    ((plan,), _) = called[0]
+    learner = plan.stage[0].learner
+    assert (learner.name, learner.settings["processes"]) == ("ranks", 3)
+    assert learner.settings["local"]["rank"] == 4
+    capsys.readouterr()
+    assert main(["run", "plan.toml", "--ranks", "3", "--set", "stage.a.learner={name = 'scripted'}"]) == 1
+    assert "this plan names scripted" in " ".join(capsys.readouterr().err.split())
+    assert len(called) == 1
+
+
 def test_the_first_screen_says_what_and_why(
     data: Path, fake: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
