@@ -2,8 +2,8 @@
 
 s = Σ log π/π_ref over the tokens of an answer. z0 = max(0, mean of s of mismatched answers): each prompt with
 the answer to the next other prompt of the window, a biased estimate of KL(π‖π_ref) that needs no sampling. No
-gradient flows through it. There is no optimum to write down: the loss saturates, so each
-answer is raised or lowered by the sign of λ_D·P(wanted|y) − λ_U·P(unwanted|y), whatever z0 is.
+gradient flows through it. There is no optimum to write down: the loss saturates, so each answer is raised or
+lowered by the sign of λ_D·P(wanted|y) − λ_U·P(unwanted|y), whatever z0 is.
 Deliberate differences from the paper and from TRL:
 1. z0 is measured once per window, by the policy that begins it, over all rows of the window; TRL measures it
    at every step over the rows of that step. With one step per window the two are one; with several, z0 is
