@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
-# A shell's background job ignores Ctrl-C, and what it starts inherits that; tests that send one need it heard.
+# A background job of a shell ignores Ctrl-C, and what it starts inherits that; some tests send one.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
