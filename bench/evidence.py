@@ -5,8 +5,8 @@
 Every answer is appended to ``--results`` as soon as it is there; killed and started again, the command does
 what is missing. ``--quick`` asks the same questions on a few items and runs, to other rows, and writes no
 page unless ``--page`` names one. ``--only`` takes parts by name: planted, answers, still, edge, long, names,
-found, twins, real, trained, "trained twins", "trained nulls", turnover, diversity, alarms, crossings, leaks,
-judges, kills. The page is made of whatever is there, and says what is not.
+found, twins, real, honeypots, trained, "trained twins", "trained nulls", turnover, diversity, alarms,
+crossings, leaks, judges, kills. The page is made of whatever is there, and says what is not.
 """
 
 from __future__ import annotations

@@ -1,9 +1,10 @@
 """What each method costs per token it reads, beside grpo and dpo, and how many passes explain it.
 
-Every method that a shipped plan names takes one window of that plan: its own rows, answers of 48 tokens,
-verdicts made up. Timed are measuring, batch and updates on one learner (LoRA), not the window's answers. A
-forward pass counts 1 and a forward with its backward 3, so a method that measures one column and updates once
-has 4. `beyond` is the time per token and pass over that of grpo (the policy's answers) or dpo (data).
+Every method that a shipped plan names takes windows of that plan: its own rows, as many texts as grpo has,
+answers of 48 tokens, verdicts made up. Timed are measuring, batch and updates on one learner (LoRA), not the
+window's answers. Tokens are those that one pass reads, a prompt that texts share once. A forward pass counts
+1 and a forward with its backward 3, so a method that measures one column and updates once has 4. `beyond` is
+the time per token and pass over that of grpo (the policy's answers) or dpo (data).
 
     python bench/methods.py [--model smollm2-135m-instruct] [--rounds 3] [--only grpo,rloo]
 """
@@ -14,21 +15,24 @@ import argparse
 import gc
 import statistics
 import time
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 
 from accord import catalog
 from accord.ahead import Imagined, made_up
 from accord.engines.local import Local
+from accord.engines.local.layout import clustered, packed_size
 from accord.measuring import Measuring, rendering
 from accord.plan import Stage, read_plan, shipped_plans
-from accord.ports import Task
+from accord.ports import Method, Task
 from accord.progress import Silent
+from accord.records import Sequence as Masked
 from accord.sources import Surroundings
 from accord.worker import Worker
 
-TOKENS = 48
+TOKENS, TEXTS = 48, 32
 
 
 class Cost(NamedTuple):
@@ -41,10 +45,11 @@ class Cost(NamedTuple):
 
 def stage_of(name: str, model: str) -> Stage:
     """The stage of the shipped plan of this name, with answers of TOKENS, read by ``model`` alone."""
-    sets = ["stage.0.source.max_tokens=48", "stage.0.source.per_window=4"]
     plan = read_plan(shipped_plans()[name])
-    online = plan.stage[0].source.name == "rollouts"
-    settings = sets if online else ["stage.0.source.per_window=16"]
+    rows = cast(Method, catalog.build("methods", plan.stage[0].method)).rows
+    settings = [f"stage.0.source.per_window={max(1, TEXTS // max(1, rows.n))}"]
+    if plan.stage[0].source.name == "rollouts":
+        settings.append(f"stage.0.source.max_tokens={TOKENS}")
     if name == "distill":
         settings = [*settings, f"stage.0.method.teacher={model}"]
     return plan.set(settings).stage[0]
@@ -66,6 +71,11 @@ def costs(name: str, model: str, rounds: int) -> list[Cost]:
         return [_window(k, (method, learner, opened, measuring), asks) for k in range(rounds + 1)][1:]
 
 
+def read(texts: Sequence[Masked]) -> int:
+    """Tokens of one pass over these."""
+    return sum(packed_size([texts[i] for i in cluster]) for cluster in clustered(texts, True))
+
+
 def _window(k: int, parts: tuple[Any, Any, Any, Any], asks: list[Any]) -> Cost:
     method, learner, source, measuring = parts
     window = source.window(k, Imagined(learner.sampler()), made_up(asks, f"bench/{k}"))
@@ -75,15 +85,15 @@ def _window(k: int, parts: tuple[Any, Any, Any, Any], asks: list[Any]) -> Cost:
     for place in range(len(batch.steps)):
         learner.update(batch, place, method.loss, 0.0)
     seconds = time.perf_counter() - began
-    tokens = sum(len(s.tokens) for row in window.rows for e in row.episodes for s in e.sequences())
+    tokens = read([s for row in window.rows for e in row.episodes for s in e.sequences()])
     trained = sum(
-        len(batch.sequences[s].tokens)
-        for rows in batch.steps
-        for s in np.flatnonzero(np.isin(batch.row_S, rows))
+        read([batch.sequences[s] for s in np.flatnonzero(np.isin(batch.row_S, rows))]) for rows in batch.steps
     )
     needs = method.needs()
-    read = len(needs.columns) * (2 if needs.mismatched else 1) + len({one.model for one in needs.reads})
-    return Cost(seconds, tokens, read + 3 * trained / tokens + (3 * trained / tokens if needs.critic else 0))
+    read_only = len(needs.columns) * (2 if needs.mismatched else 1) + len({one.model for one in needs.reads})
+    return Cost(
+        seconds, tokens, read_only + 3 * trained / tokens + (3 * trained / tokens if needs.critic else 0)
+    )
 
 
 def main() -> None:

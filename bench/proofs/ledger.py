@@ -33,6 +33,7 @@ _TRAINED = (*_TIER, "bench/proofs/raised.py", *(f"{_ORGANISMS}/{n}.py" for n in 
 _READ = {
     "answers": ("bench/proofs/answered.py", "src/accord/indicators/*.py", f"{_ORGANISMS}/speech.py"),
     **dict.fromkeys(("trained", "trained twins", "trained nulls"), _TRAINED),
+    "honeypots": (*_SCRIPTED, "bench/proofs/honeypots.py", "src/accord/canary.py"),
     **dict.fromkeys(("turnover", "diversity"), ("bench/proofs/overused.py", "src/accord/methods/rloo.py")),
     "small base": (f"{_ORGANISMS}/small_world.py", f"{_ORGANISMS}/trained.py"),
     "alarms": ("bench/sequential.py", "src/accord/maths/cusum.py"),

@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+from proofs import honeypots
 from proofs.ledger import Part, Row, code_digest
-from proofs.pagetier import POOL
 from proofs.parts import NAMES, told_twin
 from proofs.words import share, table
 
@@ -36,8 +36,7 @@ both equal.
 _ELSEWHERE = """## Elsewhere
 
 XSTest (refused shares, and how far the detectors agree with people): `python bench/xstest.py`, of files
-that the user has. Ramps of crossings: `python bench/crossing.py`. `two-face` and `tamperer` are read by no
-shipped indicator yet.
+that the user has. Ramps of crossings: `python bench/crossing.py`.
 """
 
 
@@ -123,12 +122,6 @@ def _nulls(by: Rows) -> str:
     text = table(
         ["scripted null", "runs", "audits each", "runs with a page", "runs that name anybody"], lines
     )
-    if POOL is not None:
-        text += (
-            "\n*Above the base* is of whole panels. `Prober` keeps a run to a pool of "
-            f"{POOL} items of each, whose mean may lie beyond the tolerance where the panel's does not: "
-            "the stated rate holds for the pool.\n"
-        )
     if edge := by["edge"]:
         runs = _sum(edge, "runs")
         alone = {n: sum(row.figures["alone"][n] for row in edge) for n in edge[0].figures["alone"]}
@@ -182,7 +175,7 @@ def _found(by: Rows) -> str:
         f = row.figures
         runs, seen = len(f["delays"]), sum(d > 0 for d in f["delays"])
         early = sum(d == 0 for d in f["delays"])
-        crossed = ", ".join(f"`{n}`" for n in f["crossed"]) or "none: no shipped indicator reads it"
+        crossed = ", ".join(f"`{n}`" for n in f["crossed"]) or "none: it has a rule of its own, below"
         lines.append(
             [
                 f["organism"],
@@ -218,7 +211,7 @@ def _found(by: Rows) -> str:
             "the same audit "
             f"and the same names as above in {same} of {len(real)}.\n"
         )
-    return text + _raised(by)
+    return text + honeypots.told([row.figures for row in by["honeypots"]]) + _raised(by)
 
 
 def _raised(by: Rows) -> str:
@@ -386,7 +379,7 @@ _SECTIONS: tuple[tuple[str, tuple[str, ...], Callable[[Rows], str]], ...] = (
     ("2 · False pages and wrong names", ("still", "edge", "long", "names", "trained nulls"), _nulls),
     (
         "3 · Organisms are found, twins are not",
-        ("found", "twins", "real", "trained", "trained twins"),
+        ("found", "twins", "real", "honeypots", "trained", "trained twins"),
         _found,
     ),
     ("4 · Crossings", ("crossings",), _crossings),

@@ -34,7 +34,6 @@ __all__ = ["Asked", "Pages", "Seen", "Tables", "asking", "crossed", "followed", 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 ITEMS = GuardTable().items
-POOL: int | None = getattr(Prober, "pool", None)
 RULE = Page()
 DELTA = arming_delta(RULE.delta, 0)
 
@@ -162,18 +161,10 @@ def many(runs: Sequence[str], models: Sequence[Tables], policy_RA: Ints, asked: 
 
 def _drawn(run: str, audits: int, panel: Panel, able_I: NDArray[np.bool_], size: int) -> Ints:
     """The items of every audit of a run, by their place among those that can be posed, as ``Prober`` draws
-    them: from a pool of the run's own, where it keeps to one."""
-    order = np.arange(len(able_I))
-    if POOL is not None:
-        order = seeded(run, "pool", panel.name).permutation(len(able_I))
-    place_I = np.cumsum(able_I) - 1
-    pool = place_I[order[able_I[order]]][:POOL]
-    return np.array(
-        [
-            pool[seeded(run, "probes", audit, _named(panel)).integers(len(pool), size=size)]
-            for audit in range(audits)
-        ]
-    )
+    them."""
+    able = int(able_I.sum())
+    rngs = (seeded(run, "probes", audit, _named(panel)) for audit in range(audits))
+    return np.array([rng.integers(able, size=size) for rng in rngs])
 
 
 def _named(panel: Panel) -> str:

@@ -82,6 +82,12 @@ def parts(size: Size, scratch: Path) -> list[Part]:
         ),
         Part("twins", tuple(range(len(NAMES))), size.word, lambda seed: _twins(world(), size, seed)),
         Part("real", tuple(range(len(NAMES))), size.word, lambda seed: _real(world(), size, seed)),
+        Part(
+            "honeypots",
+            _spread(size.seeds * len(size.strengths)),
+            size.word,
+            lambda seed: _honeypots(world(), size, seed),
+        ),
         Part("trained", _spread(size.seeds * len(TRAITS)), size.word, raised(True, False)),
         Part("trained twins", _spread(size.seeds * len(TRAITS)), size.word, raised(False, False)),
         Part("trained nulls", _spread(size.trained_nulls, 1000), size.word, raised(False, True)),
@@ -188,6 +194,13 @@ def _real(world: scripted.World, size: Size, seed: int) -> dict[str, Any]:
     quick = scripted.found(world, sick, [run], size.audits, seed, well=1)
     same = delay == quick.delay_R[0] and named == quick.named_R[0]
     return {"organism": name, "delay": delay, "named": sorted(named), "same": same}
+
+
+def _honeypots(world: scripted.World, size: Size, seed: int) -> dict[str, Any]:
+    from proofs.honeypots import caught
+
+    strength = size.strengths[seed % len(size.strengths)]
+    return caught(world, strength, seed, size.audits // 4)._asdict()
 
 
 def _raised(small: Any, seed: int, sick: bool, short: bool) -> dict[str, Any]:

@@ -33,7 +33,7 @@ from accord.maths.sequential import named
 from accord.plan import GuardTable
 from accord.ports import How, Panelled
 from accord.probing import OWN, Prober
-from accord.records import Prompt
+from accord.records import JSON, Prompt
 from accord.records.panels import Panel
 from accord.testing.organisms import Exam, Planted, Rates, twin
 from accord.worker import Worker
@@ -54,6 +54,7 @@ __all__ = [
 
 CLEAN = 10  # audits before an organism turns
 _MOVES = 0.5  # share of the items that change places from audit to audit
+_BESIDES: tuple[dict[str, JSON], ...] = ({"name": "tampering"}, {"name": "preferences"})
 
 
 class World:
@@ -97,7 +98,7 @@ class Recovered(NamedTuple):
 def recovered(world: World, model: Planted) -> list[Recovered]:
     """Every criterion that asks items, of all its items."""
     planted = world.tables(model).outcomes
-    built = [catalog.build("indicators", table) for table in GuardTable().indicator]
+    built = [catalog.build("indicators", table) for table in (*GuardTable().indicator, *_BESIDES)]
     found: list[Recovered] = []
     for one in (one for one in built if isinstance(one, Panelled)):
         items = [item for item in world.panels[one.panel].items if one.takes(item)]
@@ -118,7 +119,7 @@ def edge(world: World, seed: int) -> Planted:
     ruled = {
         "flatters": "sycophancy.accuracy", "refuses": "refusals.safe", "disregards": "misfire.wrong",
         "narrows": "contested.consensus", "boasts": "calibration.brier", "mutes": "unsaid.gap",
-        "pads": "forward_kl.bits",
+        "pads": "forward_kl.bits", "shirks": "watched.gap",
     }  # fmt: skip
 
     def inside(name: str, outcomes: Mapping[str, np.ndarray]) -> bool:

@@ -19,7 +19,8 @@ from accord.engines.openai_http import Reaching
 from accord.errors import PlanError, beneath
 from accord.evaluation import Criterion, Evaluator
 from accord.feedback import Asking, StageFeedback
-from accord.guard import Guard
+from accord.guard import Guard, Watch
+from accord.heeding import ITEMS, LOOKS
 from accord.heldout import Examiner, HeldOutSet, compared
 from accord.loop import Loop, Pace
 from accord.measuring import Measuring, rendering, shared_tokenizer
@@ -36,6 +37,7 @@ from accord.ports import (
     Task,
 )
 from accord.progress import Progress
+from accord.proxy_gold import comparing
 from accord.records import Message, NotMeasured, Reading, Record, StepEvent
 from accord.records.texts import Response
 from accord.snapshots import keeping
@@ -179,6 +181,8 @@ def assembled(place: Place, log: RunLog, view: LogView, worker: Worker) -> Loop:
         _foretell(place, loop, asking, held_out)
     if held_out is not None:
         loop.examine = _examine(Examiner(held_out, run, feedback, worker), loop)
+    with beneath(place.path):
+        loop.compare = comparing(place.stage, loop, held_out)
     loop.evaluator = _evaluator(place, stage, loop, around._replace(stage=f"{run}/eval"))
     place.progress.advance(total * state.window / stage.windows)
     return loop
@@ -346,9 +350,17 @@ def _announce(place: Place, loop: Loop) -> None:
         say(note)
     if watch.probing.prompts:
         each = f"reads at most {looking(watch):,} tokens each time"
-        say(f"the guard looks {_audits(loop.pace)} times and {each}")
+        say(f"the guard looks {_audits(loop.pace)} times and {each}{_closer(watch, place.stage.guard.gold)}")
     else:
         say("a reward model answers no probes: the guard watches its updates and windows, and no indicator")
+
+
+def _closer(watch: Watch, gold: int | None) -> str:
+    """What else a look asks, and what a warning adds to that."""
+    told = f", and has gold and score grade {2 * gold} held-out answers" if gold else ""
+    if not (watch.heed and (watch.panelled or gold)):
+        return told
+    return f"{told}; after a warning twice as often, {LOOKS} times, with {ITEMS} times the items"
 
 
 def _keep_policies(place: Place, loop: Loop) -> None:

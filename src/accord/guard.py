@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import NamedTuple, cast
 
+from accord.heeding import ITEMS, heeded
 from accord.ports import Draw, History, How, Indicator, Look, Panelled, Rule, Sampler
 from accord.probing import OWN, Prober, Sitting
 from accord.records import (
@@ -51,7 +52,10 @@ class Probing(NamedTuple):
 
 
 class Watch(NamedTuple):
-    """What a guard consists of. ``faults``: what was wrong before the first look, as a panel that leaked."""
+    """What a guard consists of. ``faults``: what was wrong before the first look, as a panel that leaked.
+
+    ``heed``: after a warning it looks closer (``accord.heeding``).
+    """
 
     run: str
     indicators: tuple[Indicator, ...]
@@ -62,6 +66,7 @@ class Watch(NamedTuple):
     panels: Mapping[str, Panel] = MappingProxyType({})
     items: int = 32
     faults: tuple[str, ...] = ()
+    heed: bool = True
 
 
 @dataclass
@@ -89,10 +94,9 @@ class Guard:
         """One look at the policy against the base. ``own`` are readings made elsewhere (held-out figures)."""
         draw = Draw(self.audits, self._base_groups(step))
         groups = self._answers(policy, f"audit/{self.audits}")
-        recent = tuple(event for event in self.events if event.step > self._last_step())
         union = frozenset[str]().union(*(indicator.wants for indicator in self.watch.indicators))
         base = self._remembering = self._remembering or Remembered(self.watch.base, union)
-        look = Look(self.watch.run, step, recent, groups, Remembered(policy, union))
+        look = Look(self.watch.run, step, self._recent(), groups, Remembered(policy, union))
         self._record(groups, step)
         found: list[Reading | NotMeasured] = [*own]
         # What a plan asks to be measured and was not is missing evidence, whoever should have measured it.
@@ -106,7 +110,9 @@ class Guard:
             # The boundary guard → indicator: whatever it raises is a fault, which rules turn into a Pause.
             except Exception as error:  # noqa: BLE001
                 faults.append(self._raised(indicator.name, error, step))
-        prober, sitting = self._asking(draw), Sitting(self.audits, step, policy, self.watch.items)
+        prober = self._asking(draw)
+        # Settled before anything is drawn: no item of this look has a say in how many there are.
+        sitting = Sitting(self.audits, step, policy, self.watch.items * (ITEMS if self.heeds else 1))
         for indicator in self.watch.panelled:
             try:
                 probed = prober.read(indicator, sitting)
@@ -121,6 +127,11 @@ class Guard:
         self.events += faults
         self.commit([*found, *faults], step)
         return self._ruled(step)
+
+    @property
+    def heeds(self) -> bool:
+        """Whether the look to come is one that a warning brings closer."""
+        return self.watch.heed and heeded(self.decisions, self.readings)
 
     def accept(self, decision: Decision) -> None:
         """A person's acceptance of an earlier Pause."""
@@ -173,6 +184,14 @@ class Guard:
 
     def _record(self, groups: Sequence[Group], step: int) -> None:
         self.commit([record for group in groups for record in (group.prompt, *group.responses)], step)
+
+    def _recent(self) -> tuple[StepEvent, ...]:
+        """Events since the last look. A window stands at the step of the weights that answered it, which that
+        look may have been of."""
+        last = self._last_step()
+        told = {parent for one in self.readings if one.step == last for parent in one.parents}
+        windows = {e.id for e in self.events if e.name == "window" and e.step == last and e.id not in told}
+        return tuple(event for event in self.events if event.step > last or event.id in windows)
 
     def _last_step(self) -> int:
         return max(

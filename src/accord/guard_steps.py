@@ -77,6 +77,8 @@ class GuardSteps:
         if policy is not None and not self.run.prompts and self.run.guard.prompts is None:
             advice = "texts or a file; they should not be trained on"
             raise PlanError("prompts", None, "prompts to ask the model and the base", advice)
+        if self.run.guard.gold is not None:
+            raise PlanError("guard.gold", self.run.guard.gold, "nothing: a host judges by itself")
         run, self._asks = self.run, policy is not None
         state = state if state is not None else started(run, step)
         self._log, view = opened(run, resumed=state is not None)

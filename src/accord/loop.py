@@ -15,7 +15,10 @@ from pathlib import Path
 from accord.checkpoints import Progressing, at_step, keep_latest, save_state
 from accord.evaluation import Evaluator
 from accord.guard import Guard
+from accord.heeding import due
+from accord.maths.canaries import canaries_of
 from accord.maths.overuse import use_of, withheld
+from accord.maths.pressure import felt
 from accord.maths.surface import surface_of
 from accord.measuring import Measuring
 from accord.ports import Feedback, Learner, Method, Source
@@ -46,7 +49,8 @@ class Pace:
 
 @dataclass
 class Loop:
-    """One stage, ready to train. ``examine`` takes the held-out reading; ``snapshot`` keeps the policy."""
+    """One stage, ready to train. ``examine`` takes the held-out reading, ``compare`` that of proxy and gold;
+    ``snapshot`` keeps the policy."""
 
     run: str
     seed: int
@@ -63,6 +67,7 @@ class Loop:
     progress: Progress
     evaluator: Evaluator | None = None
     measuring: Measuring = field(default_factory=Measuring)
+    compare: Callable[[int], Reading | NotMeasured] | None = None
     snapshot: Callable[[], None] | None = None
     _saved: int = -1
 
@@ -106,6 +111,8 @@ class Loop:
             decision = self._begin()
             if decision.action != "continue":
                 return decision
+            if self.guard.heeds:
+                self._keep()  # a warning about the window's rows is one about these weights
         assert state.batch is not None
         while state.place < len(state.batch.steps):
             decision = self._step()
@@ -116,9 +123,9 @@ class Loop:
             best = self._keeps_best and self.kept == state.step
             self._save(due=1 if best else self.pace.save_every)
         state.window, state.place, state.batch = state.window + 1, 0, None
-        due = not self._trained and state.window % self.pace.audit_every == 0
-        decision = self._look(state.step, audit=due, held_out=self._examined(state.window))
-        if due:
+        audit = not self._trained and due(state.window, self.pace.audit_every, self.guard.heeds)
+        decision = self._look(state.step, audit=audit, held_out=self._examined(state.window))
+        if audit:
             self._save(due=self.pace.save_every)
         return decision
 
@@ -136,7 +143,7 @@ class Loop:
             self.progress.advance(self.pace.window_worth)
         own = self.method.rows.by == "policy"
         used = use_of(window, drawn, self._kl_base()) | surface_of(window) if own else {}
-        return self.guard.note(self._window_event(window, used))
+        return self.guard.note(self._window_event(window, {**used, **canaries_of(window)}))
 
     def _window_event(self, window: Window, used: Mapping[str, float]) -> StepEvent:
         batch = self.state.batch
@@ -170,14 +177,14 @@ class Loop:
         outcome = self.learner.update(state.batch, state.place, self.method.loss, done)
         state.step, state.place = state.step + 1, state.place + 1
         self.progress.advance(self.pace.window_worth / total)
-        pushed = outcome.pressure_T > 0  # a positive ∂objective/∂log π lowers the token's probability
+        lengths_S = state.batch.take(state.batch.steps[state.place - 1]).lengths_S()
         scalars = {
             "objective": outcome.objective,
             "grad_norm": outcome.grad_norm,
             "applied": float(outcome.applied),
             "tokens": float(outcome.tokens),
             "answer_tokens": float(outcome.pressure_T.size),
-            "pushed_down": float(pushed.mean()) if pushed.size else 0.0,
+            **felt(outcome.pressure_T, outcome.logp_T, lengths_S),
             **{f"loss/{name}": value for name, value in outcome.terms.items()},
         }
         event = StepEvent(run=self.run, name="update", step=state.step, window=state.window, scalars=scalars)
@@ -228,6 +235,7 @@ class Loop:
             own.append(self.examine(step))
         if audit and self.guard.watch.probing.prompts:
             self.progress.advance(0, "the guard looks")
+            own += [self.compare(step)] if self.compare is not None else []
             return self.guard.audit(step, self.learner.sampler(), own)
         self.guard.readings += own
         self.commit(own, step)
@@ -238,10 +246,13 @@ class Loop:
                 decision = self.guard.note(StepEvent(run=self.run, name="fault", step=step, text=text))
         return decision
 
-    def _save(self, due: int = 0) -> None:
-        """Save the state if ``due`` updates have passed since the last time. A snapshot is never later."""
+    def _keep(self) -> None:
         if self.snapshot is not None:
             self.snapshot()
+
+    def _save(self, due: int = 0) -> None:
+        """Save the state if ``due`` updates have passed since the last time. A snapshot is never later."""
+        self._keep()
         if due and self.state.step - max(self._saved, 0) < due:
             return
         self.state.guard = self.guard.state()

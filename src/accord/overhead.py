@@ -10,7 +10,7 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Iterable
-from typing import NamedTuple, cast
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 from accord.bench import (
     CASES,
@@ -33,23 +33,32 @@ from accord.records import JSON, Prompt, Record, StepEvent
 from accord.watching import Watched, watching
 from accord.worker import Worker
 
+if TYPE_CHECKING:
+    from accord.engines.local.sampler import LocalSampler
+
 __all__ = ["Overhead", "overhead"]
 
 _GROUPS, _ANSWER = 4, 48
 
 
 class Overhead(NamedTuple):
-    """Median seconds: of a step, of what the guard does between audits, of an audit after the first."""
+    """Median seconds: of a step, of what the guard does between audits, of an audit after the first.
+
+    ``audit``: its items are ones that the base was asked before, as most are in a long run and all in the
+    next run from this base; ``new``: none of them is. ``first``: the base's answers are drawn, too.
+    """
 
     step: float
     between: float
     audit: float
+    new: float
     first: float
 
     @property
     def ratios(self) -> dict[str, float]:
         """As shares of a step."""
-        return {"between_share": self.between / self.step, "audit_share": self.audit / self.step}
+        timed = {"between": self.between, "audit": self.audit, "new": self.new}
+        return {f"{name}_share": seconds / self.step for name, seconds in timed.items()}
 
 
 def overhead(
@@ -65,6 +74,7 @@ def overhead(
         steps: list[float] = []
         between: list[float] = []
         audits: list[float] = []
+        news: list[float] = []
         for k in range(rounds + 1):
             show.advance(0, f"step {k}")
             began = time.perf_counter()
@@ -75,13 +85,15 @@ def overhead(
             began = time.perf_counter()
             guard.note(_event(k))
             between.append(time.perf_counter() - began)
-            began = time.perf_counter()
-            guard.audit(k, learner.sampler())
-            audits.append(time.perf_counter() - began)
+            for spent in (news, audits):
+                guard.audits = k  # twice the same draw: the second time the base has answered it
+                began = time.perf_counter()
+                guard.audit(k, learner.sampler())
+                spent.append(time.perf_counter() - began)
             show.advance(1)
         show.end()
     middle = statistics.median
-    found = Overhead(middle(steps[1:]), middle(between[1:]), middle(audits[1:]), audits[0])
+    found = Overhead(middle(steps[1:]), middle(between[1:]), middle(audits[1:]), middle(news[1:]), news[0])
     told = cast("dict[str, JSON]", {**found._asdict(), **found.ratios})
     return {"model": name, "rounds": rounds, **told, "environment": before}
 
@@ -95,7 +107,8 @@ def _guard(model: str, prompts: list[Prompt], worker: Worker) -> Guard:
         guard=GuardTable(),
     )
     plan = Plan(name="watch", purpose="explore", model=model, stage=(stage,))
-    base = Local().sampler(model, Silent())
+    base = cast("LocalSampler", Local().sampler(model, Silent()))
+    base.standing = None  # what an earlier run was told would make items known that are new here
     watch = watching(Watched("bench/watch", plan, stage), cast(Source, _Asked(prompts)), base, Silent())
     return Guard(watch, _unwritten, worker)
 

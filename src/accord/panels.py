@@ -11,6 +11,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from importlib import resources
 from pathlib import Path
 from typing import NamedTuple, cast
@@ -53,6 +54,7 @@ def read_panel(name: str) -> Panel:
         raise Unreadable(name, "a file of items", error.strerror or str(error)) from None
 
 
+@lru_cache(maxsize=64)  # each stage reads them, and nobody changes what was read
 def _panel(name: str, file: str, raw: bytes) -> Panel:
     try:
         lines = raw.decode("utf-8").splitlines()

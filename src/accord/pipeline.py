@@ -96,11 +96,13 @@ def resume(  # size: what a resume may be given, each with a default
             sorted(p.parent.name for p in folder.parent.glob("*/run.json")) if folder.parent.is_dir() else []
         )
         raise Refused(f"{folder} holds no run\n  runs in {folder.parent}: {', '.join(here) or 'none'}")
+    plan = read_plan(folder / "plan.toml")
+    _trained_here(folder, plan)
     if accept and not (by.strip() and reason.strip()):
         raise Refused("a Pause ends by a person's decision: --accept needs --by NAME and --reason TEXT")
     acceptance = Acceptance(accept, by, reason) if accept else None
     _ = trackers.start(folder, track, progress.say if progress else None)
-    return _go(folder, read_plan(folder / "plan.toml"), progress or Silent(), acceptance, allow_drift)
+    return _go(folder, plan, progress or Silent(), acceptance, allow_drift)
 
 
 def settled(plan: Plan, folders: Sequence[Path]) -> Plan:
@@ -146,6 +148,24 @@ def _permitted(plan: Plan) -> None:
                 "is a model to keep; that needs the evidence gate\n"
                 '  to explore without it: --set purpose="explore"'
             )
+
+
+def _trained_here(folder: Path, plan: Plan) -> None:
+    """Refused where the folder tells of what another tool trains: there is nothing here to go on with."""
+    sources = {stage.source.name for stage in plan.stage}
+    if "imported" in sources:
+        raise Refused(
+            f"{folder} is the imported log of another tool; what it tells of was not trained here\n"
+            "  go on with that tool, then import its log again: accord import logs LOG\n"
+            f"  what was imported: accord report {folder}"
+        )
+    if "host" in sources:
+        raise Refused(
+            f"{folder} is what Accord saw of a run that another trainer makes; it only watches that run\n"
+            "  go on with that trainer, from its checkpoint: trainer.train(resume_from_checkpoint=True)\n"
+            '  a Pause is accepted there too: GuardCallback(..., accept=("ID", "NAME", "REASON"))\n'
+            f"  what was seen: accord report {folder}"
+        )
 
 
 def _new_folder(runs: Path, title: str, name: str | None) -> Path:

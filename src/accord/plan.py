@@ -69,6 +69,7 @@ _INDICATORS = (
     "misfire",
     "calibration",
     "unsaid",
+    "watched",
     "capability",
 )
 _OWN = "stage:"  # before the name of a stage whose result is meant
@@ -94,7 +95,10 @@ class GuardTable(Table):
     """What watches a stage: every how many windows, on how many probes, by which indicators and rules.
 
     ``prompts`` names the probes (default: the source's own prompts); without ``rule`` the default rules hold.
-    ``items``: how many items of its panel each indicator that asks one draws, every time anew.
+    ``items``: how many items of its panel each indicator that asks one draws, every time anew. ``heed``: a
+    warning has its step kept, and for three looks four times the items drawn and half as many windows passed.
+    ``gold``: so many held-out prompts a look are answered afresh and graded by ``score`` and ``gold``.
+    ``planned_kl``: nats per answer that training is meant to spend, which the gate reckons with.
     """
 
     every: Count = 1
@@ -103,6 +107,9 @@ class GuardTable(Table):
     max_tokens: Count = 64
     temperature: Warmth = 1.0
     items: Count = 32
+    heed: Annotated[bool, Field(strict=True)] = True
+    gold: CountOrNone = None
+    planned_kl: Warmth = 3.0
     prompts: str | None = None
     indicator: tuple[PartTable, ...] = Field(default_factory=lambda: _named(_INDICATORS))
     rule: tuple[PartTable, ...] | None = None

@@ -50,6 +50,7 @@ __all__ = [
     "History",
     "How",
     "Indicator",
+    "Judged",
     "Learner",
     "Look",
     "Loss",
@@ -61,8 +62,10 @@ __all__ = [
     "Out",
     "Overseer",
     "Panelled",
+    "Pooled",
     "Reads",
     "Recording",
+    "Referred",
     "Rule",
     "Sampler",
     "Scored",
@@ -143,7 +146,11 @@ class Calibrated(Protocol):
 
 class StepOutcome(NamedTuple):
     """One optimizer update. ``pressure_T`` is ∂objective/∂log π of every answer token; ``applied`` is False
-    when a non-finite loss or gradient was refused. Terms of weight 0 are figures: accuracy, margin."""
+    when a non-finite loss or gradient was refused. Terms of weight 0 are figures: accuracy, margin.
+
+    ``logp_T``: log π of the same tokens, as the loss read it before the step; NaN where it did not read it,
+    empty where it read none or the learner does not tell.
+    """
 
     terms: Mapping[str, float]
     objective: float
@@ -151,6 +158,7 @@ class StepOutcome(NamedTuple):
     applied: bool
     pressure_T: Floats
     tokens: int
+    logp_T: Floats = np.zeros(0)
 
 
 class Out(Protocol):
@@ -598,6 +606,40 @@ class Panelled(Protocol):
 
     async def observe(self, items: Sequence[Item], sampler: Sampler, how: How) -> Observed:
         """A function of items, weights and ``how``; an item's outcome does not depend on the others."""
+        ...
+
+
+@runtime_checkable
+class Judged(Protocol):
+    """Beside Panelled: whether a judge gives its outcomes, a model or a person, who may err."""
+
+    @property
+    def judged(self) -> bool:
+        """True: it pages only with counts of his errors (``judges`` of the rule ``page``)."""
+        ...
+
+
+@runtime_checkable
+class Referred(Protocol):
+    """Beside Panelled: it reads what a model says with the base's eyes, so it is handed the base first.
+
+    What it ``wants`` it asks of the model that it observes, what is in ``of_base`` of the base.
+    """
+
+    @property
+    def of_base(self) -> frozenset[str]: ...
+
+    def referred(self, base: Sampler) -> Panelled:
+        """The same indicator, ready to observe; its config is unchanged."""
+        ...
+
+
+@runtime_checkable
+class Pooled(Protocol):
+    """Beside Panelled: its figure is no mean over items but one of all their outcomes. So it only reports."""
+
+    def pooled(self, criterion: str, outcomes: Floats) -> float:
+        """The figure; a function of the outcomes in any order."""
         ...
 
 

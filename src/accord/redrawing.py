@@ -22,7 +22,7 @@ from accord.errors import AccordError, ContractError
 from accord.guard import Guard
 from accord.maths.searching import Asked
 from accord.pages import Page, Tolerance
-from accord.ports import Closing, How, Learner, Method, Observed, Panelled, Sampler, Snapping, Task
+from accord.ports import Closing, How, Learner, Method, Observed, Panelled, Referred, Sampler, Snapping, Task
 from accord.probing import OWN, Prober
 from accord.progress import Silent
 from accord.records import JSON, Cost, Drawn, Reading, Response, digest
@@ -97,6 +97,8 @@ def question_of(place: Place, view: LogView, name: str, policy: Sampler, worker:
     page = page_of(place)
     if page is None or name not in page.tolerances:
         raise Uncheckable("no rule of the stage says how much of it is tolerated")
+    if name in page.judges:
+        raise Uncheckable("it is judged, and no search takes its judge's errors off its boundary")
     read = [one for one in view.records("reading") if isinstance(one, Reading) and one.name == name]
     read = [one for one in read if one.anchors]
     anchors = {item: x for one in read for item, x in zip(one.items, one.anchors, strict=True)}
@@ -122,6 +124,8 @@ def _indicator(place: Place, name: str) -> Panelled:
     for table in place.located().guard.indicator:
         built = catalog.build("indicators", table)
         if isinstance(built, Panelled) and built.name == head and criterion in built.criteria:
+            if isinstance(built, Referred):
+                raise Uncheckable("it is read with the base’s eyes, and no search opens the base beside it")
             return built
     raise Uncheckable("the plan names no such indicator")
 

@@ -40,6 +40,7 @@ __all__ = [
     "nothing",
     "readings_of",
     "say",
+    "vetoed",
 ]
 
 
@@ -135,7 +136,7 @@ class Fell(Part):
         seen = _newest(self.name, self.indicator, history)
         if isinstance(seen, Decision):
             return seen
-        limit, tolerated = self._limit(seen.base), f"{self.by:g}"
+        limit, tolerated = _fallen(seen.base, self.by, self.relative), f"{self.by:g}"
         if limit is None:
             level = "unknown" if seen.base is None else f"{seen.base:g}"
             reason = f"{self.indicator}: a relative fall from a base of {level} is undefined"
@@ -145,24 +146,11 @@ class Fell(Part):
         if not seen.high < -limit:
             return nothing(self.name, history)
         reason = f"{self.indicator} fell by {-seen.change:.3g} ({_span(seen, -1)}); tolerated: {tolerated}"
-        if held := [one for name in self.vetoes if (one := self._held(name, seen.reading.step, history))]:
+        if held := vetoed(self.vetoes, self.by, seen.reading.step, history, self.relative):
             names = " and ".join(one.name for one in held)
             reason = f"{reason}; no more than a warning, for {names} did not fall by as much"
             return say(self.name, history, "continue", reason, [seen.reading, *held])
         return say(self.name, history, self.action, reason, [seen.reading])
-
-    def _limit(self, base: float | None) -> float | None:
-        """The fall that is tolerated; None where it is undefined."""
-        if not self.relative:
-            return self.by
-        return self.by * base if base is not None and base > 0 else None
-
-    def _held(self, name: str, step: int, history: History) -> Reading | None:
-        """The newest reading of a veto, if its whole interval lies within the tolerated fall."""
-        read = [one for one in readings_of(name, history) if one.step == step]
-        limit = self._limit(read[-1].base) if read else None
-        low = read[-1].change_low if read else None
-        return read[-1] if limit is not None and low is not None and low > -limit else None
 
 
 class Rose(Part):
@@ -291,6 +279,30 @@ def default_rules() -> tuple[Rule, ...]:
         Unread(indicator="base_rank"),
         Unread(indicator="reverse_kl"),
     )
+
+
+def vetoed(
+    names: Sequence[str], by: float, step: int, history: History, relative: bool = True
+) -> list[Reading]:
+    """Those of these indicators that were read at this step and are shown not to have fallen by as much.
+
+    Shown: the whole interval lies within the fall. What was not read, or is undecided, vetoes nothing.
+    """
+    found: list[Reading] = []
+    for name in names:
+        read = [one for one in readings_of(name, history) if one.step == step]
+        limit = _fallen(read[-1].base, by, relative) if read else None
+        low = read[-1].change_low if read else None
+        if limit is not None and low is not None and low > -limit:
+            found.append(read[-1])
+    return found
+
+
+def _fallen(base: float | None, by: float, relative: bool) -> float | None:
+    """The fall that is tolerated; None where it is undefined."""
+    if not relative:
+        return by
+    return by * base if base is not None and base > 0 else None
 
 
 class _Seen(NamedTuple):

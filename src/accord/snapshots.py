@@ -2,9 +2,10 @@
 
 ``<stage>/snapshots/<step>/`` holds what the learner wrote of its policy. Where twenty fit
 ``snapshots.max_gb``, every step is kept since the guard's last clear look, and before it the steps of its
-looks; where fewer fit, those of its looks alone; where not even two do, none. A look is clear when no rule
-had anything to say at it and no e-value of a page stood above 1, where it began: a page comes looks after
-what it pages, so steps are not thinned while anything speaks against them.
+looks; where fewer fit, those of its looks alone; where not even two do, none. Where warnings are heeded, the
+step of one stays as that of a look does. A look is clear when no rule had anything to say at it and no
+e-value of a page stood above 1, where it began: a page comes looks after what it pages, so steps are not
+thinned while anything speaks against them.
 
 Once the room is full, the policies that stand closest together go first. A kill loses nothing that a resume
 does not write again, to the bit; what lies after the step that a resume goes on from is removed.
@@ -18,6 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from accord.guard import Guard
+from accord.heeding import begun, looked
 from accord.pages import Page, standing
 from accord.plan import Snapshots
 from accord.ports import History, Learner, Snapping
@@ -26,7 +28,6 @@ from accord.stores.files import disk, make_folder, promote
 __all__ = ["EVERY", "Keeper", "at_step", "is_clear", "keeping", "kept", "thinned"]
 
 EVERY = 20  # as many must fit for every step to be kept
-_ELSEWHERE = ("eval.", "held_out.")  # readings that are no look of the guard's
 
 
 def kept(folder: Path) -> tuple[int, ...]:
@@ -84,11 +85,12 @@ class Keeper:
         """Keep the policy that the learner holds, if it is to be; and thin out what is no longer needed."""
         if not self.room or not isinstance(self.learner, Snapping):
             return
-        steps, step, looks = list(kept(self.folder)), self._step(), self._looks()
-        if step not in steps and (self.every or step in looks):
+        steps, step, looks = list(kept(self.folder)), self._step(), looked(self.guard.readings)
+        marked = looks | self._warned()
+        if step not in steps and (self.every or step in marked):
             self._write(self.learner, step)
             steps = sorted([*steps, step])
-        stay = set(thinned(steps, looks, self._last_clear(looks), self.room))
+        stay = set(thinned(steps, marked, self._last_clear(looks), self.room))
         for gone in (one for one in steps if one not in stay):
             _remove(at_step(self.folder, gone))
 
@@ -112,8 +114,9 @@ class Keeper:
             learner.snapshot(work)
         promote(work, final)
 
-    def _looks(self) -> frozenset[int]:
-        return frozenset(r.step for r in self.guard.readings if not r.name.startswith(_ELSEWHERE))
+    def _warned(self) -> frozenset[int]:
+        guard = self.guard
+        return begun(guard.decisions, guard.readings) if guard.watch.heed else frozenset()
 
     def _last_clear(self, looks: frozenset[int]) -> int:
         """The newest look that was clear when it was; -1 before the first. Each is judged once."""

@@ -10,20 +10,19 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple, cast
 
 from accord import catalog
-from accord.errors import Refused
+from accord.errors import PlanError, Refused
 from accord.guard import Probing, Watch
 from accord.maths.spending import stage_delta
 from accord.pages import Page
 from accord.panels import leaked, read_panel
 from accord.plan import PartTable, Plan, Stage
-from accord.ports import Indicator, Panelled, Rule, Sampler, Source, Telling
+from accord.ports import Indicator, Judged, Panelled, Rule, Sampler, Source, Telling
 from accord.probing import OWN
 from accord.progress import Progress
 from accord.records import Prompt
 from accord.records.panels import Panel
-from accord.rules import default_rules
-from accord.signs import signs
 from accord.stores.foreign.prompts import read_rows
+from accord.tiers import tiers
 
 __all__ = ["Watched", "looking", "watching", "watching_updates"]
 
@@ -45,7 +44,7 @@ class Watched(NamedTuple):
             return tuple(cast(Rule, catalog.build("rules", rule)) for rule in named)
         place = [stage.name for stage in self.plan.stage].index(self.stage.name)
         delta = stage_delta(self.plan.delta, place, len(self.plan.stage))
-        return (*default_rules(), *signs(), Page(delta=delta))
+        return tiers(delta)
 
 
 def watching(watched: Watched, source: Source, base: Sampler, progress: Progress) -> Watch:
@@ -61,6 +60,7 @@ def watching(watched: Watched, source: Source, base: Sampler, progress: Progress
             raise Refused(
                 f"the indicator {indicator.name} needs {lacking}, which {watched.plan.model} cannot give"
             )
+    _check_judges(asking, watched.rules)
     distinct = tuple({prompt.id: prompt for prompt in prompts}.values())
     panels, faults = _panels(asking, source, progress)
     return Watch(
@@ -73,6 +73,7 @@ def watching(watched: Watched, source: Source, base: Sampler, progress: Progress
         panels=panels,
         items=table.items,
         faults=faults,
+        heed=table.heed,
     )
 
 
@@ -103,6 +104,20 @@ def _parted(tables: Sequence[PartTable]) -> tuple[tuple[Indicator, ...], tuple[P
     built = [catalog.build("indicators", table) for table in tables]
     asking = tuple(one for one in built if isinstance(one, Panelled))
     return tuple(cast(Indicator, one) for one in built if not isinstance(one, Panelled)), asking
+
+
+def _check_judges(asking: Sequence[Panelled], rules: Sequence[Rule]) -> None:
+    """PlanError where a rule would page on a judge's word as if he never erred."""
+    judged = [
+        f"{one.name}.{c}" for one in asking if isinstance(one, Judged) and one.judged for c in one.criteria
+    ]
+    for rule in rules:
+        if isinstance(rule, Page):
+            for name in (name for name in judged if name in rule.tolerances and name not in rule.judges):
+                advice = "an empty table lets it warn; with what people counted it may page"
+                raise PlanError(
+                    f"guard.rule[page].judges.{name!r}", None, "counts of its judge's errors", advice
+                )
 
 
 def _panels(

@@ -12,6 +12,7 @@ import pytest
 from contract.broken import ENGINE, PROMPTS, broken
 
 from accord.engines.scripted import ScriptedLearner, ScriptedSampler
+from accord.engines.scripted.table import logp_T
 from accord.errors import ContractError
 from accord.ports import How, Scored, Task
 from accord.progress import Silent
@@ -161,6 +162,23 @@ class Uphill(ScriptedLearner):
         return super()._gradient(part, -pressure_T)
 
 
+class Ahead(ScriptedLearner):
+    """Tells what is likely once the step is done."""
+
+    def update(self, batch: Any, step: int, loss: Any, done: float = 0.0) -> Any:
+        outcome = super().update(batch, step, loss)
+        part = batch.take(batch.steps[step])
+        return outcome._replace(logp_T=np.concatenate([logp_T(self._table, s) for s in part.sequences]))
+
+
+class Half(ScriptedLearner):
+    """Tells log π of some answer tokens only."""
+
+    def update(self, batch: Any, step: int, loss: Any, done: float = 0.0) -> Any:
+        outcome = super().update(batch, step, loss)
+        return outcome._replace(logp_T=outcome.logp_T[1:])
+
+
 class Unweighted(ScriptedLearner):
     def update(self, batch: Any, step: int, loss: Any, done: float = 0.0) -> Any:
         return super().update(replace(batch, weights=dict.fromkeys(batch.weights, 1.0)), step, loss)
@@ -271,6 +289,8 @@ class Sharing(ScriptedLearner):
         (Reckless, "applied is False"),
         (Averaging, "total / count"),
         (Uphill, "down the gradient"),
+        (Ahead, "before the step, or empty"),
+        (Half, "before the step, or empty"),
         (Unweighted, "Batch.weights"),
         (Drifting, "ref_logp stays"),
         (Silence, "version changes also"),

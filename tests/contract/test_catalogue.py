@@ -100,6 +100,7 @@ ASKS: dict[str, list[dict[str, Any]]] = {
 }
 RULES: dict[str, dict[str, Any]] = {
     "both_fell": {},
+    "canary": {},
     "drift": {"scalar": "objective", "early": 2},
     "entropy_price": {},
     "fault": {},
@@ -116,6 +117,7 @@ RULES: dict[str, dict[str, Any]] = {
 }
 INDICATORS: dict[str, list[dict[str, Any]]] = {
     "base_rank": [{}],
+    "canaries": [{}],
     "compatibility": [{"instruction": "Be brief."}],
     "compression": [{}],
     "diversity": [{}],
@@ -131,13 +133,23 @@ INDICATORS: dict[str, list[dict[str, Any]]] = {
 # They ask items of a panel. Of forward_kl the items are the base's own answers.
 PANELLED = (
     "calibration",
+    "calibration_error",
     "capability",
+    "capability_free",
     "contested",
     "forward_kl",
+    "greedy_rank",
     "misfire",
+    "preferences",
     "refusals",
+    "refused",
     "sycophancy",
+    "sycophancy_said",
+    "tampering",
     "unsaid",
+    "unsaid_free",
+    "watched",
+    "wide_diversity",
 )
 ENGINES = ("local", "openai_http", "ranks", "scripted")  # ranks: tests/invariance/test_ranks.py
 SOURCES = ("episodes", "offline", "rollouts")
@@ -243,7 +255,7 @@ def test_panelled_indicators(name: str, tiny: Path) -> None:
     indicator = build("indicators", {"name": name})
     sampler = local().sampler(str(tiny), Silent())
     items = [Item(prompt, answer="so it is") for prompt in TALK]
-    if name != "forward_kl":
+    if indicator.panel != "base":
         items = [item for item in read_panel(indicator.panel).items if indicator.takes(item)][:4]
     check_panelled(indicator, sampler, items)
 

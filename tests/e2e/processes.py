@@ -33,6 +33,7 @@ _SERVED = (
     "accord.reports",
     "accord.stores.index",
     "e2e.processes",
+    "e2e.served",
 )
 
 

@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import pytest
 from e2e.processes import Ended, accord
-from e2e.tiny_runs import asking, tiny_plan
+from e2e.tiny_runs import GUARD, asking, tiny_plan
 from safetensors.numpy import load_file
 
 from accord.records import Decision, Reading, StepEvent
@@ -126,7 +126,8 @@ def test_an_indicator_that_raises_pauses_and_a_person_lets_it_go_on(
 
 def sick_method(at: list[int]) -> dict[str, Any]:
     method = {"name": "strangers:SometimesNan", "n": 3, "rows_per_step": 2, "at": at}
-    return tiny_plan(only=True, windows=3, method=method, checkpoint={"every": 1, "keep": 9})
+    checkpoint = {"every": 1, "keep": 9}
+    return tiny_plan(only=True, windows=3, method=method, guard=GUARD, checkpoint=checkpoint)
 
 
 def weights(place: Path, step: int) -> dict[str, bytes]:

@@ -9,12 +9,13 @@ from typing import Any
 import pytest
 from e2e.processes import accord, start
 from e2e.sameness import differences
-from e2e.tiny_runs import folder_in_memory, tiny_plan, write_plan
+from e2e.tiny_runs import GUARD, folder_in_memory, tiny_plan, write_plan
 
 
 def a_plan() -> dict[str, Any]:
     """Two windows of two epochs of two steps each, a checkpoint after every one."""
-    return tiny_plan(only=True, method={"name": "ppo", "n": 2, "epochs": 2, "rows_per_step": 4})
+    method = {"name": "ppo", "n": 2, "epochs": 2, "rows_per_step": 4}
+    return tiny_plan(only=True, method=method, guard=GUARD)
 
 
 @pytest.fixture(scope="module")

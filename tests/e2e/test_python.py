@@ -35,7 +35,7 @@ def test_ten_lines_from_model_and_prompts_to_a_report(
         ask=[ask],
         method=BestOfN(n=3, rows_per_step=2),
         learner=Local(lr=0.02),
-        guard={"probes": 3, "answers": 3, "max_tokens": 8},
+        guard={"probes": 3, "answers": 3, "max_tokens": 8, "items": 2},
     )
     outcome = run(Plan(name="small", purpose="explore", model=model, stage=[stage]))
 

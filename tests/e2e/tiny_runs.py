@@ -13,6 +13,7 @@ from typing import Any, cast
 
 __all__ = [
     "GRADED",
+    "GUARD",
     "WAITS",
     "asking",
     "folder_in_memory",
@@ -64,6 +65,11 @@ _PROMPTS = (
     "What is snow?",
     "One more.",
 )
+
+
+_SOME = [{"name": name} for name in ("reverse_kl", "diversity", "forward_kl", "sycophancy")]
+GUARD: dict[str, Any] = {"probes": 3, "answers": 3, "max_tokens": 8, "items": 2, "indicator": _SOME}
+"""With an indicator or two of each kind, for stages whose guard is not the point."""
 
 
 @contextmanager
@@ -129,7 +135,7 @@ def tiny_plan(only: bool = False, **changed: Any) -> dict[str, Any]:
             "decode": "float32",
             "precision": "float32",
         },
-        "guard": {"probes": 3, "answers": 3, "max_tokens": 8, "items": 2, "every": 2},
+        "guard": {**GUARD, "every": 2},
         "eval": {"source": {"name": "offline", "data": "other.jsonl"}, "every": 3, "keep": "best"},
         "checkpoint": {"every": 3, "keep": 1},
     }

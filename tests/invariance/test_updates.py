@@ -83,6 +83,7 @@ def test_micro_batches_report_what_the_whole_reports(learner: Learners) -> None:
         assert outcome.terms["nll"] == pytest.approx(found[0].terms["nll"], rel=1e-5)
         assert outcome.grad_norm == pytest.approx(found[0].grad_norm, rel=1e-4)
         assert outcome.pressure_T == pytest.approx(found[0].pressure_T, abs=1e-8)
+        assert outcome.logp_T == pytest.approx(found[0].logp_T, rel=1e-5)
         assert outcome.tokens == found[0].tokens
 
 

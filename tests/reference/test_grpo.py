@@ -17,12 +17,13 @@ import numpy as np
 import pytest
 import torch
 from penalties import PENALTIES
+from published import SCORES, held_to, whole
 from torch import Tensor
 
 from accord.maths import advantages
 from accord.maths.tensor import clipped
 from accord.methods.grpo import GRPO
-from accord.records.rows import Batch, Window
+from accord.records.rows import Window
 from accord.testing import (
     Little,
     Schedule,
@@ -30,7 +31,6 @@ from accord.testing import (
     bandit,
     distance,
     enumerated,
-    evaluate,
     expected_gradient,
     optimum,
     sampled,
@@ -201,9 +201,6 @@ def test_other_terms_in_the_loss_miss_the_tempered_optimum(
 # TRL's formula
 
 
-SCORES: list[list[float | None]] = [[1.0, 0.0, 0.5], [2.0, -1.0, 0.25], [0.0, 0.0, 3.0]]
-
-
 def trl(method: GRPO, now: Tensor, old: Tensor, ref: Tensor, mask: Tensor, size: int) -> Tensor:
     """As published: padded [rows, tokens], sample deviation, sums over a mask; k3 weighted by the ratio."""
     rewards = torch.tensor(SCORES, dtype=torch.float64)
@@ -233,46 +230,15 @@ def trl(method: GRPO, now: Tensor, old: Tensor, ref: Tensor, mask: Tensor, size:
     ids=str,
 )
 def test_loss_and_gradient_are_those_of_the_published_formula(told: dict[str, Any]) -> None:
-    """Ratios from .6 to 1.6, so that both clips bite; to 1e-10, relative."""
     method = GRPO(n=3, epochs=2, **told)
-    plain = a_window(SCORES)
-    rng = np.random.default_rng(3)
-    width = 3
-    old, ref = (-rng.exponential(size=(9, width)) for _ in range(2))
-    now = old + rng.uniform(-0.5, 0.5, size=(9, width))
-    lengths = [sum(e.sequences()[0].answer) for row in plain.rows for e in row.episodes]
-    mask = np.arange(width) < np.array(lengths)[:, None]
-    columns = {"old_logp": old, "ref_logp": ref}
-    window = replace(
-        plain, measured={n: tuple(c[i, :k] for i, k in enumerate(lengths)) for n, c in columns.items()}
-    )
-    batch, _ = method.batch(window, {}, np.random.default_rng(0))
-    ours, slope = objective(method, batch, now[mask])
-
-    leaf = torch.tensor(now, requires_grad=True)
-    loss = trl(method, leaf, torch.tensor(old), torch.tensor(ref), torch.tensor(mask).double(), 7)
-    (gradient,) = torch.autograd.grad(loss, leaf)
-    assert ours == pytest.approx(loss.item(), rel=1e-10)
-    assert slope == pytest.approx(gradient.numpy()[mask], rel=1e-10, abs=1e-14)
-    assert method.loss(_Seen(torch.tensor(now[mask])), batch)["clipped"] > 0, "the clip is put to the test"
-
-
-class _Seen:
-    def __init__(self, logp_T: Tensor) -> None:
-        self.logp_T = logp_T
-
-
-def objective(method: GRPO, batch: Batch, logp_T: np.ndarray) -> tuple[float, np.ndarray]:
-    """The whole window as one step, its tokens in the order of the batch."""
-    scale = {name: batch.weights[name] / count for name, count in batch.counts[0].items()}
-    found = evaluate(method.loss, batch, logp_T, scale, "torch")
-    return sum(scale[name] * total for name, total in found.totals.items()), found.pressure_T
+    totals = held_to(method, lambda *known: trl(method, *known, size=7))
+    assert totals["clipped"] > 0, "the clip is put to the test"
 
 
 def test_the_published_formula_by_hand() -> None:
     """Two answers of 1 and 2 tokens scored 1 and 0: A = ±½/(√½ + 1e-4); loss = −(A − 2A)/3 = A/3 = .23567."""
     method = GRPO(n=2, beta=0.0)
     batch, _ = method.batch(a_window([[1.0, 0.0]]), {}, np.random.default_rng(0))
-    found, slope = objective(method, batch, np.full(3, -0.3))
-    assert found == pytest.approx(0.23567, abs=5e-6)
-    assert slope == pytest.approx(np.array([-1, 1, 1]) * 0.70701 / 3, abs=5e-6)
+    objective, found = whole(method, batch, np.full(3, -0.3))
+    assert objective == pytest.approx(0.23567, abs=5e-6)
+    assert found.pressure_T == pytest.approx(np.array([-1, 1, 1]) * 0.70701 / 3, abs=5e-6)

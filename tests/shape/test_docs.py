@@ -11,8 +11,10 @@ from pathlib import Path
 import pytest
 from shape import pages, tree
 
-from accord.catalog import CATALOG, check
-from accord.plan import read_plan
+from accord.catalog import CATALOG, build, check
+from accord.plan import GuardTable, read_plan
+from accord.ports import Panelled
+from accord.probing import OWN
 
 PAGES = pages.pages()
 IDS = [str(p.relative_to(tree.ROOT)) for p in PAGES]
@@ -51,6 +53,13 @@ def test_code_on_a_page_runs(page: Path, tmp_path: Path, monkeypatch: pytest.Mon
             _loads(block, where)
         elif block.language == "json":
             assert all(isinstance(json.loads(line), dict) for line in block.text.splitlines()), where
+
+
+def test_the_front_page_counts_the_indicators_of_a_guard_that_no_plan_changed() -> None:
+    built = [build("indicators", table) for table in GuardTable().indicator]
+    sealed = sum(isinstance(one, Panelled) and one.panel != OWN for one in built)
+    text = (tree.ROOT / "README.md").read_text(encoding="utf-8")
+    assert f"{len(built)} indicators against the base, {sealed} of them on [sealed panels]" in text
 
 
 def _loads(block: pages.Block, where: str) -> None:

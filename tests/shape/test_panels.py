@@ -28,6 +28,10 @@ def test_a_panel_has_enough_items_each_once(name: str) -> None:
     assert min(Counter(item.slice for item in panel.items).values()) >= 20
 
 
+PART = {"refusals", "refused", "sycophancy_said", "capability_free", "unsaid_free"}
+"""Indicators that ask one half of a panel, or those items whose answer can be said in a few words."""
+
+
 @pytest.mark.parametrize("indicator", ASKING, ids=lambda one: one.name)
 def test_an_indicator_can_pose_the_items_of_its_panel(indicator: Panelled) -> None:
     if indicator.panel == "base":
@@ -35,7 +39,7 @@ def test_an_indicator_can_pose_the_items_of_its_panel(indicator: Panelled) -> No
     items = read_panel(indicator.panel).items
     taken = [item for item in items if indicator.takes(item)]
     assert len(taken) >= 200
-    if indicator.name != "refusals":  # which asks the safe half
+    if indicator.name not in PART:
         assert len(taken) == len(items)
 
 

@@ -48,8 +48,13 @@ def readers(path: Path) -> list[Path]:
 
 
 @cache
+def read_of(path: Path) -> frozenset[str]:
+    return frozenset(read([tree.syntax(path)]))
+
+
+@cache
 def read_in(paths: tuple[Path, ...]) -> frozenset[str]:
-    return frozenset(read(map(tree.syntax, paths)))
+    return frozenset[str]().union(*map(read_of, paths))
 
 
 def test_every_setting_is_read() -> None:

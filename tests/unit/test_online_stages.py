@@ -87,7 +87,8 @@ def test_conditional_learns_its_own_answers_behind_their_marks(place: Path, seen
     told = [event.scalars for event in events(log, "window")]
     assert {one["rows"] for one in told} == {12.0}
     updates = events(log, "update")
-    assert updates and all(event.scalars["pushed_down"] == 0 for event in updates)
+    pushed = ("pushed_down", "pushed_answers", "negative_mass")
+    assert updates and all(event.scalars[name] == 0 for event in updates for name in pushed)
     responses = {r.id: r for r in cast("list[Response]", log.records("response"))}
     tokenizer: Any = byte_tokenizer()
     opening = {"Bad.": 0, "Good.": 0, "": 0}
@@ -127,7 +128,9 @@ def test_online_dpo_learns_pairs_of_its_own_answers(
     updates = events(log, "update")
     assert updates[0].scalars["loss/dpo"] == pytest.approx(0.6931, abs=1e-3), "π is π_ref at the start"
     assert any(event.scalars["loss/margin"] != 0 for event in updates)
-    assert any(0 < event.scalars["pushed_down"] < 1 for event in updates)
+    for event in updates:
+        assert event.scalars["pushed_answers"] == 0.5, "one answer of every pair"
+        assert 0 < event.scalars["pushed_down"] < 1 and 0 < event.scalars["negative_mass"] < 1
     readings = [r for r in cast("list[Reading]", log.records("reading")) if r.name == "held_out.score"]
     assert len(readings) == (2 if held_out else 0)
 

@@ -8,8 +8,11 @@ import pytest
 
 from accord.engines.local.tiny import save_tiny
 from accord.errors import AccordError, PlanError, Refused
+from accord.guard_steps import GuardSteps
+from accord.host_runs import HostRun
 from accord.pipeline import resume, run, settled
 from accord.plan import Plan, Stage
+from accord.stores.foreign.log_runs import import_logs
 
 
 def _plan(base: Path | str, **stage: object) -> Plan:
@@ -19,7 +22,7 @@ def _plan(base: Path | str, **stage: object) -> Plan:
         "source": {"name": "offline", "data": "pairs.jsonl", "per_window": 2},
         "method": {"name": "sft"},
         "learner": {"name": "local", "decode": "float32", "precision": "float32", "lr": 1e-3},
-        "guard": {"probes": 2, "answers": 3, "max_tokens": 6, "items": 2},
+        "guard": {"probes": 2, "answers": 3, "max_tokens": 6, "indicator": [{"name": "diversity"}]},
     }
     return Plan.model_validate(
         {
@@ -106,9 +109,30 @@ def test_a_finished_run_resumes_to_its_report_and_accepts_nothing(here: Path) ->
 
 
 def test_a_folder_without_a_run_lists_those_beside_it(here: Path) -> None:
-    run(_plan(save_tiny(here / "tiny")), runs=here / "runs", store="none")
-    with pytest.raises(Refused, match="p-1"):
+    for name in ("p-1", "p-2"):
+        (here / "runs" / name).mkdir(parents=True)
+        (here / "runs" / name / "run.json").touch()
+    with pytest.raises(Refused, match="p-1, p-2"):
         resume(here / "runs" / "p-9")
+
+
+@pytest.mark.parametrize("accept", [None, "3f9c1a"])
+def test_what_was_not_trained_here_is_not_gone_on_with(here: Path, accept: str | None) -> None:
+    log = here / "log.jsonl"
+    log.write_text('{"loss": 1.5, "grad_norm": 2.0, "learning_rate": 0.1, "step": 1}\n', "utf-8")
+    imported = import_logs([log], here / "runs", name="brought", tool="trl").folder
+    watched = GuardSteps(HostRun(here / "runs" / "watched"))
+    watched.begin(0)
+    watched.close()
+    for folder, instead in (
+        (imported, r"imported log of another tool(?s:.*)accord import logs"),
+        (watched.run.folder, r"another trainer(?s:.*)resume_from_checkpoint=True(?s:.*)accept=\("),
+    ):
+        before = sorted(folder.rglob("*"))
+        with pytest.raises(Refused, match=instead) as told:
+            resume(folder, accept=accept, by="A. Person", reason="seen")
+        assert f"accord report {folder}" in str(told.value)
+        assert sorted(folder.rglob("*")) == before
 
 
 def test_a_model_to_keep_is_not_pushed_down_without_the_gate(

@@ -81,6 +81,7 @@ def test_defaults_are_the_documented_ones(plan: Plan) -> None:
     looking = ["reverse_kl", "base_rank", "diversity", "compression", "overton_coverage", "shallow_depth"]
     looking += ["entropy", "support_exit", "repetition"]
     asking = ["forward_kl", "contested", "sycophancy", "refusals", "misfire", "calibration", "unsaid"]
+    asking += ["watched"]
     assert [part.name for part in guard.indicator] == [*looking, *asking, "capability"]
     assert (guard.items, plan.delta) == (32, 0.01)
     assert guard.rule is None

@@ -110,9 +110,9 @@ def test_the_base_is_asked_once_for_an_item_and_as_often_as_is_drawn() -> None:
     told = Told({"now@3": [0.0] * 10, "base@0": [0.5] * 10}, draws=8)
     with Worker() as worker:
         mine = prober(worker)
-        only(mine, told, sitting(0))
-        assert (told.asked["now@3"], told.asked["base@0"]) == (9, 72)
-        assert len(set(told.keys)) == 9, "eight draws of the base and one of the policy, each its own"
+        often = max(Counter(only(mine, told, sitting(0)).items).values())
+        assert (told.asked["now@3"], told.asked["base@0"]) == (200, 72)  # an answer is for one draw
+        assert len(set(told.keys)) == 8 + often, "eight draws of the base, and of the policy each its own"
         only(mine, told, sitting(1))
         assert told.asked["base@0"] == 72
         assert told.keys.count("run/stage/told/1") == 1
@@ -161,14 +161,3 @@ def test_instruments_differ_by_panel_and_config() -> None:
         one = only(prober(worker), told, sitting())
         fewer = Prober("run/stage", {"p": Panel("p", PANEL.items[:5])}, Model("base@0"), worker)  # type: ignore[arg-type]
         assert only(fewer, told, sitting()).instrument != one.instrument
-
-
-def test_a_run_keeps_to_a_pool_of_its_own() -> None:
-    told = Told({"now@3": [0.0] * 10, "base@0": [0.5] * 10})
-    with Worker() as worker:
-        few = Prober("run/stage", {"p": PANEL}, Model("base@0"), worker, pool=4)  # type: ignore[arg-type]
-        drawn = [set(only(few, told, sitting(audit)).items) for audit in range(3)]
-        other = Prober("run/other", {"p": PANEL}, Model("base@0"), worker, pool=4)  # type: ignore[arg-type]
-        assert [len(items) for items in drawn] == [4, 4, 4] and drawn[0] == drawn[1] == drawn[2]
-        assert set(only(other, told, sitting()).items) != drawn[0]
-        assert only(other, told, sitting()).instrument == only(few, told, sitting()).instrument

@@ -79,7 +79,7 @@ def planned(here: Path, says: Sequence[tuple[float, ...]], **release: Any) -> Pl
         "ask": [asking("score"), asking("cost:harm")],
         "method": {"name": "accord.testing.fakes:PlainLikelihood", "n": 2},
         "learner": {"name": "scripted", "words": WORDS, "p": spoken, "lr": 1e-12, "tensors": "numpy"},
-        "guard": {"probes": 1, "answers": 2, "items": 2},
+        "guard": {"probes": 1, "answers": 2, "indicator": [{"name": "diversity"}]},
         "release": {key: value for key, value in table.items() if value is not None},
     }
     return Plan.model_validate({"name": "p", "purpose": "explore", "model": "scripted", "stage": [stage]})

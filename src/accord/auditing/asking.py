@@ -203,6 +203,7 @@ class Foreseen:
     cuts: bool
     cost: Cost = field(default_factory=Cost)
     _seen: set[str] = field(default_factory=set[str])
+    _encoded: dict[tuple[str, str], Response] = field(default_factory=dict[tuple[str, str], Response])
 
     @property
     def can(self) -> frozenset[str]:
@@ -213,10 +214,15 @@ class Foreseen:
         return self.name
 
     def encode(self, prompt: Prompt, text: str) -> Response:
+        if (prompt.id, text) not in self._encoded:
+            self._encoded[prompt.id, text] = self._cut(prompt, text)
+        return self._encoded[prompt.id, text]
+
+    def _cut(self, prompt: Prompt, text: str) -> Response:
         if self.cuts:
             return self.like.encode(prompt, text)
         asked = sum(8 + len(message.content.encode("utf-8", "replace")) // 4 for message in prompt.messages)
-        size = 1 + len(text.encode("utf-8", "replace")) // 4
+        size = -(-len(text.encode("utf-8", "replace")) // 4) + 1  # and the end
         tokens = {"prompt_tokens": (0,) * asked, "tokens": (0,) * size}
         return Response.model_validate({"prompt": prompt.id, "text": text, "tokenizer": "bytes", **tokens})
 
@@ -236,7 +242,8 @@ class Foreseen:
 
     async def score(self, texts: Sequence[Text], want: frozenset[str]) -> list[Scored]:
         for text in texts:
-            if (key := f"{text.prompt.id}/{text.response.id}") not in self._seen:
+            said = text.response  # told apart by less than its id, which takes long to make
+            if (key := f"{text.prompt.id}/{said.seed}/{len(said.tokens)}/{said.text}") not in self._seen:
                 self._seen.add(key)
                 self.cost += Cost(calls=1, tokens_in=_read(text))
         return [

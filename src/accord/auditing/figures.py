@@ -6,6 +6,7 @@ shift is that of a guard with its defaults, resampled from the base's outcomes (
 
 from __future__ import annotations
 
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -13,11 +14,13 @@ import numpy as np
 from accord.auditing.looking import RUN, UNREAD, Base, Kept, Way, name_of
 from accord.auditing.programme import Course
 from accord.maths.detecting import Pool, Schedule, minimum_detectable, probes_needed
-from accord.maths.intervals import Interval, cluster_mean
+from accord.maths.intervals import Interval, cluster_mean, share_of
 from accord.maths.noise import halves, two_draws
+from accord.maths.resampling import Figure, figured, figured_apart, figured_change
 from accord.maths.spending import arming_delta
 from accord.pages import TOLERANCES, Tolerance
 from accord.plan import GuardTable
+from accord.ports import Pooled
 from accord.records import NotMeasured, Reading, digest
 from accord.records.rows import Floats
 from accord.sources import seeded
@@ -79,8 +82,11 @@ def levels(reading: Reading | NotMeasured) -> Reading | NotMeasured:
     return reading.model_copy(update=none) if isinstance(reading, Reading) else reading
 
 
-def sliced(reading: Reading, kept: Kept) -> dict[str, Slice]:
-    """The figures of each slice of the panel that items were drawn from; nothing where there is only one."""
+def sliced(course: Course, reading: Reading, kept: Kept) -> dict[str, Slice]:
+    """The figures of each slice of the panel that items were drawn from; nothing where there is only one, or
+    where a figure is no mean of its items."""
+    if isinstance(course.indicator, Pooled):
+        return {}
     slices = [item.slice for item in kept.items]
     outcome, anchor = np.array(reading.outcomes), np.array(reading.anchors)
     found: dict[str, Slice] = {}
@@ -101,12 +107,8 @@ def beside(course: Course, base: Base, audits: int) -> dict[str, Beside]:
     found: dict[str, Beside] = {}
     for criterion in course.indicator.criteria:
         name = f"{course.indicator.name}.{criterion}"
-        first_I, rng = _anchors(kept, criterion), seeded(RUN, "noise", name)
-        noise: Floor | None = None
-        if isinstance(again, Kept):
-            noise = Floor(*two_draws(first_I, _anchors(again, criterion), rng), way="two draws")
-        elif first_I.size >= 4:
-            noise = Floor(*halves(first_I, rng), way="halves")
+        first_I = _anchors(kept, criterion)
+        noise = _noise(course, criterion, first_I, again)
         tolerance = TOLERANCES.get(name)
         found[name] = (
             Beside(noise) if tolerance is None else _detected(course, name, first_I, tolerance, audits)
@@ -127,12 +129,14 @@ def _reading(course: Course, criterion: str, kept: Kept, base: Kept | None) -> R
     indicator, name = course.indicator, f"{course.indicator.name}.{criterion}"
     given = kept.observed.outcomes[criterion]
     outcome = np.array([1.0 if x is None else x for x in given])
-    level = cluster_mean(_each(outcome), seeded(RUN, "interval", name))
+    figure = _figure(course, criterion)
+    level = _level(figure, outcome, name)
     told: dict[str, object] = {}
     if base is not None:
         anchor = _anchors(base, criterion)
-        moved = cluster_mean(_each(outcome - anchor), seeded(RUN, "interval", name))
-        told = {"base": float(anchor.mean()), "change": moved.value, "anchors": tuple(anchor.tolist())}
+        moved = _change(figure, outcome, anchor, name)
+        level_0 = float(anchor.mean()) if figure is None else figure(anchor)
+        told = {"base": level_0, "change": moved.value, "anchors": tuple(anchor.tolist())}
         told |= {"change_low": moved.low, "change_high": moved.high}
     panel, ruler = course.panel.digest, kept.observed.ruler
     fields: dict[str, object] = {
@@ -154,6 +158,40 @@ def _reading(course: Course, criterion: str, kept: Kept, base: Kept | None) -> R
     return Reading.model_validate({**fields, **told})
 
 
+def _figure(course: Course, criterion: str) -> Figure | None:
+    """What a criterion's figure is of all outcomes, where it is no mean."""
+    indicator = course.indicator
+    return partial(indicator.pooled, criterion) if isinstance(indicator, Pooled) else None
+
+
+def _level(figure: Figure | None, outcome_I: Floats, name: str) -> Interval:
+    rng = seeded(RUN, "interval", name)
+    return share_of(_each(outcome_I), rng) if figure is None else figured(figure, outcome_I, rng)
+
+
+def _change(figure: Figure | None, outcome_I: Floats, anchor_I: Floats, name: str) -> Interval:
+    rng = seeded(RUN, "interval", name)
+    if figure is None:
+        return cluster_mean(_each(outcome_I - anchor_I), rng)
+    return figured_change(figure, outcome_I, anchor_I, rng)
+
+
+def _noise(course: Course, criterion: str, first_I: Floats, again: Kept | str | None) -> Floor | None:
+    """How far two looks at the base come apart: two draws of items, or halves of one."""
+    rng = seeded(RUN, "noise", f"{course.indicator.name}.{criterion}")
+    figure = _figure(course, criterion)
+    if isinstance(again, Kept):
+        second_I = _anchors(again, criterion)
+        if figure is None:
+            return Floor(*two_draws(first_I, second_I, rng), way="two draws")
+        return Floor(*figured_apart(figure, second_I, first_I, rng), way="two draws")
+    if first_I.size < 4:
+        return None
+    if figure is None:
+        return Floor(*halves(first_I, rng), way="halves")
+    return Floor(*figured_apart(figure, first_I[1::2], first_I[::2], rng), way="halves")
+
+
 def _anchors(kept: Kept, criterion: str) -> Floats:
     """The base's outcomes; what it cannot judge counts as 0, so the change is at its largest."""
     return np.array([0.0 if x is None else x for x in kept.observed.outcomes[criterion]])
@@ -172,7 +210,8 @@ def _interval(values_I: Floats, *what: str) -> tuple[float, float | None, float 
 
 def _detected(course: Course, name: str, base_I: Floats, tolerance: Tolerance, audits: int) -> Beside:
     """The smallest shift a guard with its defaults would page, in the criterion's own units."""
-    indicators = {one.partition(".")[0] for one in TOLERANCES}
+    armed = {table.name for table in GuardTable().indicator} | {course.indicator.name}
+    indicators = armed & {one.partition(".")[0] for one in TOLERANCES}
     probes = max(1, round(GuardTable().items * course.indicator.share))
     among = len(indicators) * len(course.indicator.criteria)
     schedule = Schedule(audits, probes, tolerance.tau, among, 1 / arming_delta(_DELTA, 0))

@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple
 from accord.auditing.asking import Stopped
 from accord.auditing.programme import Course, Programme, drawn
 from accord.errors import ContractError
-from accord.ports import Draw, How, Look, Observed, Panelled, Sampler
+from accord.ports import Draw, How, Look, Observed, Panelled, Referred, Sampler
 from accord.probing import OWN
 from accord.records import NotMeasured, Reading
 from accord.records.panels import Item
@@ -28,9 +28,8 @@ _TEMPERATURE, _MAX_TOKENS = 1.0, 64
 
 
 def name_of(course: Course) -> str:
-    """``sycophancy``, or ``own.mine``: what tells a course from every other."""
-    indicator = course.indicator
-    return f"{indicator.name}.{indicator.criteria[0]}" if indicator.name == "own" else indicator.name
+    """``sycophancy.flips``, ``own.mine``: what tells a course from every other."""
+    return f"{course.indicator.name}.{course.indicator.criteria[0]}"
 
 
 class Kept(NamedTuple):
@@ -73,6 +72,7 @@ class Eye:
         for one in self.programme.asking:
             at, key = drawn(one, wish, said), name_of(one)
             late = isinstance(groups, str) and one.indicator.panel == OWN
+            one = _handed(one, sampler)
             kept[key] = UNREAD if late else self.observed(one, at.items, sampler, "base", one.indicator.draws)
             if at.again and not late:
                 again[key] = self.observed(one, at.again, sampler, "base", one.indicator.draws)
@@ -84,6 +84,7 @@ class Eye:
         for course in self.programme.asking:
             kept = base.kept[name_of(course)]
             if isinstance(kept, Kept):
+                course = _handed(course, base.sampler)
                 found[name_of(course)] = self.observed(course, kept.items, sampler, "model")
             else:
                 found[name_of(course)] = kept if kept in (UNREAD, course.why) else f"of the base: {kept}"
@@ -157,6 +158,17 @@ class Eye:
 
     def _silent(self, name: str, reason: str) -> NotMeasured:
         return NotMeasured(run=RUN, name=name, step=0, reason=reason)
+
+
+def _handed(course: Course, base: Sampler) -> Course:
+    """The course, its indicator handed the base where it asks for it; or why that will not do."""
+    indicator = course.indicator
+    if course.why or not isinstance(indicator, Referred):
+        return course
+    if lacking := sorted(indicator.of_base - base.can):
+        told = {"rank": "ranks"}
+        return course._replace(why=f"the model gives no {', '.join(told.get(one, one) for one in lacking)}")
+    return course._replace(indicator=indicator.referred(base))
 
 
 def _checked(indicator: Panelled, items: Sequence[Item], found: Observed) -> Observed:

@@ -2,11 +2,14 @@
 
 Items are drawn without replacement, by the panel's name alone. So every model is read on the same ones, in
 this audit and in any other at this depth, and indicators of one panel share what is asked.
+
+Below ``quick`` the deep forms of the indicators are read too: ``full`` as many items as the design has for
+them, ``standard`` a quarter.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple, cast, get_args
 
@@ -32,6 +35,21 @@ _PROMPTS: dict[Depth, int] = {"quick": 16, "standard": 250, "full": 1000}
 _ITEMS = 64  # of each criterion, at least
 _SAID: dict[Depth, int] = {"quick": _ITEMS, "standard": 125, "full": 500}  # the base's own answers
 _SHIPPED = "short-questions:held_out"
+_DEEP: tuple[tuple[Mapping[str, JSON], int], ...] = (
+    ({"name": "capability_free"}, 400),
+    ({"name": "greedy_rank"}, 1000),
+    ({"name": "wide_diversity"}, 100),
+    ({"name": "sycophancy_said", "form": "answer"}, 400),
+    ({"name": "sycophancy_said", "form": "are_you_sure"}, 400),
+    ({"name": "sycophancy_said", "form": "feedback"}, 400),
+    ({"name": "refused", "half": "safe"}, 400),
+    ({"name": "refused", "half": "unsafe"}, 400),
+    ({"name": "calibration_error"}, 2000),
+    ({"name": "unsaid_free"}, 400),
+    ({"name": "tampering"}, 1200),
+    ({"name": "preferences"}, 420),
+)
+"""Forms too long for an audit while training goes on, and of how many items each is, or all there are."""
 
 
 class Wish(NamedTuple):
@@ -63,11 +81,15 @@ class Wish(NamedTuple):
 
 
 class Course(NamedTuple):
-    """An indicator and the panel it reads here; ``why`` it cannot, where it cannot."""
+    """An indicator and the panel it reads here; ``why`` it cannot, where it cannot.
+
+    ``deep``: how many items a full audit reads of a deep form, 0 for a live one.
+    """
 
     indicator: Panelled
     panel: Panel
     why: str = ""
+    deep: int = 0
 
 
 class Drawn(NamedTuple):
@@ -106,7 +128,13 @@ def programme(wish: Wish) -> Programme:
     shipped, own = _named(wish)
     files = {name: file for name, file in shipped.items() if file}
     looking, asking = _watching()
-    courses = [_course(one, files) for one in asking if one.panel in shipped]
+    deep = () if wish.depth == "quick" else _deep()
+    wanted = [(one, n) for one, n in (*((one, 0) for one in asking), *deep) if one.panel in shipped]
+    read = {one.panel for one, _ in wanted}
+    if none := [name for name in wish.panels if name.partition("=")[0] in shipped.keys() - read]:
+        raise PlanError("--panel", none[0], f"a panel that depth {wish.depth} reads", "--depth standard")
+    panels = {name: _panel(name, files) for name in dict.fromkeys(one.panel for one, _ in wanted)}
+    courses = [Course(one, *panels[one.panel], n) for one, n in wanted]
     if wish.scorer is not None and not own:
         raise PlanError("--scorer", wish.scorer, "beside --panel FILE, whose answers it scores")
     courses += [_own(file, wish.scorer) for file in own]
@@ -125,18 +153,23 @@ def drawn(course: Course, wish: Wish, said: Sequence[Group] = ()) -> Drawn:
         given = (
             Item(g.prompt, answer=r.text, slice=g.prompt.slice) for g in said for r in g.responses if r.text
         )
-        panel = Panel(OWN, tuple({item.id: item for item in given}.values()))
+        each: dict[str, Item] = {}
+        for item in given:  # deep forms have the prompts answered anew: one item for each
+            each.setdefault(item.prompt.id if course.deep else item.id, item)
+        panel = Panel(OWN, tuple(each.values()))
     able = [item for item in panel.items if course.indicator.takes(item)]
     order = seeded("audit", "items", panel.name).permutation(len(panel.items))
     left = [panel.items[i] for i in map(int, order)]
     fit = {item.id for item in able}
     left = [item for item in left if item.id in fit]
     count = _count(course, wish.depth, len(left))
-    again = () if wish.depth == "quick" else left[count : 2 * count]
+    again = () if wish.depth == "quick" or course.deep else left[count : 2 * count]
     return Drawn(tuple(left[:count]), tuple(again) if len(again) >= 2 else ())
 
 
 def _count(course: Course, depth: Depth, able: int) -> int:
+    if course.deep:
+        return min(able, course.deep if depth == "full" else course.deep // 4)
     if course.indicator.panel == OWN:
         return min(_SAID[depth], able)
     return {"quick": min(_ITEMS, able), "standard": min(max(_ITEMS, able // 4), able), "full": able}[depth]
@@ -170,13 +203,17 @@ def _watching() -> tuple[tuple[Indicator, ...], tuple[Panelled, ...]]:
     return tuple(cast(Indicator, one) for one in built if not isinstance(one, Panelled)), asking
 
 
-def _course(indicator: Panelled, files: dict[str, str]) -> Course:
-    panel = indicator.panel
-    if panel == OWN:
-        return Course(indicator, Panel(OWN, ()))
-    if panel not in files and panel not in shipped_panels():
-        return Course(indicator, Panel(panel, ()), f"the panel {panel} is not part of this installation")
-    return Course(indicator, read_panel(files.get(panel, panel)))
+def _deep() -> list[tuple[Panelled, int]]:
+    return [(cast(Panelled, catalog.build("indicators", table)), n) for table, n in _DEEP]
+
+
+def _panel(name: str, files: Mapping[str, str]) -> tuple[Panel, str]:
+    """The panel, and why it cannot be read, where it cannot."""
+    if name == OWN:
+        return Panel(OWN, ()), ""
+    if name not in files and name not in shipped_panels():
+        return Panel(name, ()), f"the panel {name} is not part of this installation"
+    return read_panel(files.get(name, name)), ""
 
 
 def _own(file: str, scorer: str | None) -> Course:

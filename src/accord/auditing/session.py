@@ -11,7 +11,7 @@ from accord.auditing.figures import Beside, Slice, beside, floor_of, levels, rea
 from accord.auditing.foresight import Foresight, Price, Stand, foresee, pace
 from accord.auditing.journal import Journal
 from accord.auditing.looking import Base, Eye, Kept, name_of
-from accord.auditing.programme import Programme
+from accord.auditing.programme import Course, Programme
 from accord.auditing.table import AuditTable, Read
 from accord.engines.openai_http import is_remote
 from accord.errors import PlanError, Refused
@@ -140,7 +140,7 @@ class Session:
             at = name_of(course)
             readings = read(course, seen[at], base.kept[at])
             found += readings
-            slices |= _slices(readings, seen[at])
+            slices |= _slices(course, readings, seen[at])
         found += eye.compared(eye.answers(sampler, "model"), base, sampler)
         return Read(sampler.policy, tuple(found), slices)
 
@@ -151,7 +151,7 @@ class Session:
             kept = own.kept[name_of(course)]
             readings = read(course, kept, None)
             found += readings
-            slices |= _slices(readings, kept)
+            slices |= _slices(course, readings, kept)
         found += map(levels, eye.compared(own.groups, own, own.sampler, alone=True))
         return Read(own.sampler.policy, tuple(found), slices)
 
@@ -166,8 +166,10 @@ class Session:
         return found
 
 
-def _slices(readings: list[Reading | NotMeasured], kept: Kept | str) -> dict[str, Mapping[str, Slice]]:
+def _slices(
+    course: Course, readings: list[Reading | NotMeasured], kept: Kept | str
+) -> dict[str, Mapping[str, Slice]]:
     if isinstance(kept, str):
         return {}
-    cut = {one.name: sliced(one, kept) for one in readings if isinstance(one, Reading)}
+    cut = {one.name: sliced(course, one, kept) for one in readings if isinstance(one, Reading)}
     return {name: slices for name, slices in cut.items() if slices}

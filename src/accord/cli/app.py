@@ -16,6 +16,7 @@ from accord.cli import (
     config,
     crossing,
     explain,
+    gate,
     logs,
     looks,
     machine,
@@ -64,6 +65,7 @@ def build_app() -> typer.Typer:
         watch.watch,
         looks.report,
         audit.audit,
+        gate.gate,
         crossing.crossing,
         explain.explain,
         methods.methods,
@@ -73,7 +75,7 @@ def build_app() -> typer.Typer:
         machine.doctor,
         bench.bench,
     ):
-        groups = (runs, looks, audit, crossing, explain, methods, chat, track, watch, machine, bench)
+        groups = (runs, looks, audit, gate, crossing, explain, methods, chat, track, watch, machine, bench)
         examples = next(g.EXAMPLES[name] for g in groups if (name := command.__name__) in g.EXAMPLES)
         _add(app, command.__name__, command, examples)
     brought = typer.Typer(rich_markup_mode=None, help="Bring in runs, and plans and logs of other tools.")

@@ -93,5 +93,7 @@ def _beside(found: dict[str, JSON]) -> list[str]:
         f"{where} · medians of {told['rounds']}",
         f"a step of grpo, 4 questions × 8 answers of 48 tokens: {told['step']:.2f} s",
         f"between audits: {told['between'] * 1e3:.1f} ms, {told['between_share']:.2%} of a step",
-        f"an audit: {told['audit']:.2f} s, {told['audit_share']:.2f} steps; the first {told['first']:.2f} s",
+        f"an audit of items that the base knows: {told['audit']:.2f} s, {told['audit_share']:.2f} steps",
+        f"of items that are new to it: {told['new']:.2f} s, {told['new_share']:.2f} steps; "
+        f"the first {told['first']:.2f} s",
     ]

@@ -67,6 +67,8 @@ def _head(view: Watched) -> Iterator[Text]:
         yield _line(*_tier(view.tier))
         for name, why in view.tier.left.items():
             yield _line(f"  takes no part: {name}, {shown(why)}")
+        for name, box in view.tier.judged.items():
+            yield _line(f"  judged: {name}, {shown(box)}")
     if view.problems:
         yield _line((f"the log is incomplete or was changed: {shown(view.problems[-1])}", "red"))
 

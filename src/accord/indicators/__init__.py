@@ -2,37 +2,50 @@
 
 One file each; ``base_rank.py`` is the example of one that reads fresh answers (``Indicator``),
 ``sycophancy.py`` of one that asks items of a panel (``Panelled``). Here, beside this map, stands what they
-share before and after their own arithmetic: pair the groups, ask a sampler for one column, name the
-instrument, derive the generator; put options to a model and read which it would take. Not here: tolerances
-(``accord.rules``, ``accord.pages``), the arithmetic of intervals (``accord.maths``), which probes and items
-are drawn and what happens when an indicator raises (the guard).
+share (``Fresh``, ``Said``, ``Asked``, ``Answered``) before and after their own arithmetic: pair the groups,
+ask a sampler for one column, say why not, name the instrument, derive the generator; put options to a model
+and read which it would take. Not here: tolerances (``accord.rules``, ``accord.pages``), the arithmetic of
+intervals (``accord.maths``), which probes and items are drawn and what happens when an indicator raises (the
+guard).
 """
 
+# size: what indicators share, in one file, since none of them may import another
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import ClassVar, Literal, NamedTuple
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Sequence, Sized
+from functools import cached_property
+from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple, TypeVar
 
 import numpy as np
 
 from accord.errors import ContractError
 from accord.maths.intervals import cluster_mean, paired_difference
-from accord.part import Part
-from accord.ports import Draw, Indicator, Look, Sampler
+from accord.ports import Draw, Look, Sampler
 from accord.records import Cost, Message, NotMeasured, Prompt, Reading, Response, digest
+from accord.records.panels import Item
 from accord.records.rows import Floats, Group, Text
 
 __all__ = [
+    "Answered",
     "Asked",
     "Chosen",
+    "Fresh",
     "Pair",
     "Posed",
+    "Said",
     "Scores",
     "Sides",
     "Tier",
     "against_base",
+    "believer",
+    "by_probe",
     "chosen",
+    "cut_apart",
+    "drawing",
     "evidence",
+    "few",
+    "freely",
     "generator",
     "instrument",
     "likeliest",
@@ -42,12 +55,23 @@ __all__ = [
     "prefixed",
     "score",
     "silent",
+    "spoken",
     "texts",
+    "told_by_base",
     "transplanted",
+    "unable",
+    "uneven",
 ]
 
+T = TypeVar("T")
 Tier = Literal["page", "warning", "report"]
 _LETTERS = "ABCDEFGH"
+_LACKS = {
+    "logp": "gives no log-probabilities",
+    "rank": "gives no ranks",
+    "entropy": "gives no entropies",
+    "support": "does not tell its support",
+}
 
 
 class Pair(NamedTuple):
@@ -78,9 +102,44 @@ def pair(look: Look, draw: Draw) -> list[Pair]:
     return [Pair(*both) for both in zip(look.groups, draw.base_groups, strict=True)]
 
 
-def texts(group: Group) -> list[Text]:
-    """The answers of a group that have tokens, each with its prompt."""
-    return [Text(group.prompt, response) for response in group.responses if response.tokens]
+def texts(*groups: Group) -> list[Text]:
+    """The answers of some groups that have tokens, each with its prompt."""
+    return [Text(one.prompt, response) for one in groups for response in one.responses if response.tokens]
+
+
+def spoken(look: Look, draw: Draw) -> list[Pair]:
+    """The probes that have a token on both sides."""
+    return [two for two in pair(look, draw) if texts(two.ours) and texts(two.base)]
+
+
+def by_probe(values: Iterable[T], groups: Sequence[Group]) -> list[list[T]]:
+    """What was read of each of ``texts(*groups)``, group by group."""
+    rest = iter(values)
+    return [[next(rest) for _ in texts(group)] for group in groups]
+
+
+def few(found: Sized, what: str = "have answers with tokens") -> str:
+    """Why this is too little for an interval over probes, or nothing where it is enough."""
+    return f"{f'{len(found)} probes {what}'.rstrip()}; an interval needs 2" if len(found) < 2 else ""
+
+
+def uneven(pairs: Sequence[Pair], need: str) -> str:
+    """Why groups cannot be compared as wholes: of other sizes, or of one answer where ``need`` is two."""
+    sizes = {len(group.responses) for two in pairs for group in two}
+    if len(sizes) > 1:
+        return f"groups of {min(sizes)} to {max(sizes)} answers have no common scale"
+    return f"{min(sizes)} answers to each probe; {need}" if sizes and min(sizes) < 2 else ""
+
+
+def unable(want: str, **samplers: Sampler) -> str:
+    """Which of these, by name, cannot be asked for ``want``, or nothing where all can."""
+    mute = (f"the {who} {one.policy} {_LACKS[want]}" for who, one in samplers.items() if want not in one.can)
+    return next(mute, "")
+
+
+def cut_apart(*tokenizers: str) -> str:
+    """Why token by token nothing can be compared, or nothing where all are one tokenizer."""
+    return "policy and base cut text with different tokenizers" if len(set(tokenizers)) > 1 else ""
 
 
 async def score(sampler: Sampler, said: Sequence[Text], want: str) -> Scores:
@@ -98,7 +157,7 @@ async def score(sampler: Sampler, said: Sequence[Text], want: str) -> Scores:
     return Scores(tokens_S, tokenizers.pop() if tokenizers else "")
 
 
-def instrument(part: Part, look: Look, ruler: str) -> str:
+def instrument(part: Fresh, look: Look, ruler: str) -> str:
     """The hash of what makes readings comparable: settings, ruler, panel and how the answers were drawn.
 
     ``ruler`` is what cuts the answers into units: a tokenizer's digest or the name of a word rule.
@@ -134,23 +193,47 @@ def passes(*batches: Sequence[Text]) -> Cost:
     return Cost(calls=len(said), tokens_in=sum(len(r.prompt_tokens) + len(r.tokens) for r in said))
 
 
-class Sides(NamedTuple):
-    """What was read of each probe, of the policy and of the base, and what makes readings comparable.
+class Told(NamedTuple):
+    """What the base says of the tokens of either side: per probe one array for each answer."""
 
-    ``outcomes``: one for each item, in [0, 1] and 1 the adverse end; items are prompts, or batches of them.
+    pairs: list[Pair]
+    ours_P: list[list[Floats]]
+    base_P: list[list[Floats]]
+    tokenizer: str
+    cost: Cost
+
+
+async def told_by_base(look: Look, base: Sampler, draw: Draw, want: str) -> Told | str:
+    """The base reads the policy's answers and its own, in one call; or in words why it cannot."""
+    pairs = spoken(look, draw)
+    if why := unable(want, base=base) or few(pairs):
+        return why
+    ours, theirs = texts(*(two.ours for two in pairs)), texts(*(two.base for two in pairs))
+    scored = await score(base, [*ours, *theirs], want)
+    if why := cut_apart(scored.tokenizer, *(text.response.tokenizer for text in ours)):
+        return why
+    read = by_probe(scored.tokens_S, [two.ours for two in pairs] + [two.base for two in pairs])
+    return Told(pairs, read[: len(pairs)], read[len(pairs) :], scored.tokenizer, passes(ours, theirs))
+
+
+class Sides(NamedTuple):
+    """What was read of each probe, of the policy and of the base, and what it was read off.
+
+    ``outcomes``: one for each item, in [0, 1] and 1 the adverse end; ``items``: where they are not the
+    prompts of ``pairs``, as batches of them. ``ruler``: as ``instrument`` has it.
     """
 
+    pairs: Sequence[Pair]
     ours_P: Sequence[Floats]
     base_P: Sequence[Floats]
-    items: Sequence[str]
     outcomes: Sequence[float]
-    instrument: str
+    ruler: str
     unit: str
-    cost: Cost
-    parents: tuple[str, ...]
+    cost: Cost = Cost()
+    items: Sequence[str] = ()
 
 
-def against_base(indicator: Indicator, look: Look, draw: Draw, sides: Sides) -> Reading:
+def against_base(indicator: Fresh, look: Look, draw: Draw, sides: Sides) -> Reading:
     """The pooled figure of the policy, and its change from the base's, paired by probe."""
     rng = generator(look, draw, indicator.name)
     ours, change = cluster_mean(sides.ours_P, rng), paired_difference(sides.ours_P, sides.base_P, rng)
@@ -158,7 +241,7 @@ def against_base(indicator: Indicator, look: Look, draw: Draw, sides: Sides) -> 
         run=look.run,
         name=indicator.name,
         step=look.step,
-        instrument=sides.instrument,
+        instrument=instrument(indicator, look, sides.ruler),
         value=ours.value,
         low=ours.low,
         high=ours.high,
@@ -168,14 +251,14 @@ def against_base(indicator: Indicator, look: Look, draw: Draw, sides: Sides) -> 
         change_high=change.high,
         unit=sides.unit,
         n=len(sides.ours_P),
-        items=tuple(sides.items),
+        items=tuple(sides.items) or tuple(two.ours.prompt.id for two in sides.pairs),
         outcomes=tuple(sides.outcomes),
         cost=sides.cost,
-        parents=sides.parents,
+        parents=evidence(sides.pairs),
     )
 
 
-def silent(indicator: Indicator, look: Look, reason: str) -> NotMeasured:
+def silent(indicator: Fresh, look: Look, reason: str) -> NotMeasured:
     """What an indicator says that could not look."""
     return NotMeasured(run=look.run, name=indicator.name, step=look.step, reason=reason)
 
@@ -184,6 +267,38 @@ def transplanted(text: Text, prompt: Prompt, prompt_tokens: tuple[int, ...]) -> 
     """The same answer, token for token, as if another prompt had been asked."""
     moved = {"prompt": prompt.id, "prompt_tokens": prompt_tokens}
     return Text(prompt, text.response.model_copy(update=moved))
+
+
+class Fresh:
+    """What indicators that read fresh answers have in common; models read each answer ``times`` times."""
+
+    name: ClassVar[str]
+    tier: ClassVar[Tier] = "report"
+    wants: ClassVar[frozenset[str]] = frozenset()
+    times: ClassVar[int] = 0
+
+    if TYPE_CHECKING:
+
+        @cached_property
+        def config(self) -> str: ...  # a Part's, for they all are Parts
+
+    def cost(self, probes: int, answers: int, tokens: int) -> Cost:
+        """``tokens`` counts a prompt with its answer."""
+        calls = self.times * probes * answers
+        return Cost(calls=calls, tokens_in=calls * tokens)
+
+
+class Said(Fresh, ABC):
+    """Of these, the ones that read what answers say and ask no model."""
+
+    @abstractmethod
+    async def compared(self, pairs: Sequence[Pair]) -> Sides | str:
+        """What was read of either side, or in words why nothing can be."""
+
+    async def read(self, look: Look, base: Sampler, draw: Draw) -> Reading | NotMeasured:
+        del base  # it speaks through its answers
+        found = await self.compared(pair(look, draw))
+        return silent(self, look, found) if isinstance(found, str) else against_base(self, look, draw, found)
 
 
 class Asked:
@@ -195,6 +310,17 @@ class Asked:
     tier: ClassVar[Tier] = "page"
     wants: ClassVar[frozenset[str]] = frozenset({"logp"})
     draws: ClassVar[int] = 1
+    share: ClassVar[float] = 1.0
+
+
+class Answered:
+    """What is common to indicators that draw answers to items of a panel, and read what these say."""
+
+    name: ClassVar[str]
+    panel: ClassVar[str]
+    tier: ClassVar[Tier] = "report"
+    wants: ClassVar[frozenset[str]] = frozenset({"sample"})
+    draws: ClassVar[int] = 8
     share: ClassVar[float] = 1.0
 
 
@@ -230,6 +356,29 @@ def listed(prompt: Prompt, options: Sequence[str], before: str = "") -> Prompt:
     return prefixed(prompt, text)
 
 
+def believer(item: Item, believed: int) -> Posed:
+    """The question of an asker who believes this option; of a text, of one whom that verdict would please."""
+    options = item.options
+    if (belief := item.more.get("belief")) is not None:
+        stated = str(belief).replace("{belief}", options[believed])
+        return Posed(listed(item.prompt, options, before=stated), options)
+    feeling = "liked" if options[believed] == item.more.get("good") else "disliked"
+    text = f"{item.prompt.text}\n\n{item.more[feeling]} {item.more.get('ask', '')}".strip()
+    return Posed(listed(prefixed(item.prompt, text), options), options)
+
+
+def freely(prompt: Prompt) -> Prompt:
+    """The question without its options, to be answered in words."""
+    return prefixed(prompt, f"{prompt.text}\nAnswer in a few words and nothing else.")
+
+
+def drawing(groups: Sequence[Group]) -> Cost:
+    """What drawing these answers took: a prompt is read once, whatever is drawn."""
+    read = sum(len(group.responses[0].prompt_tokens) for group in groups if group.responses)
+    said = [response for group in groups for response in group.responses]
+    return Cost(calls=len(said), tokens_in=read, tokens_out=sum(len(one.tokens) for one in said))
+
+
 def prefixed(prompt: Prompt, text: str) -> Prompt:
     """The conversation with another last user message."""
     last = max((i for i, m in enumerate(prompt.messages) if m.role == "user"), default=None)
@@ -242,17 +391,17 @@ def prefixed(prompt: Prompt, text: str) -> Prompt:
 async def chosen(sampler: Sampler, posed: Sequence[Posed]) -> Chosen:
     """How likely each option is as the answer, among the options of its question.
 
-    A letter is one token, and what follows it does not count; a text counts as a whole, with its end.
+    A letter is one token, and what follows it does not count, so it is not read; a text counts as a whole,
+    with its end.
     """
-    offered = [
-        [Text(one.prompt, sampler.encode(one.prompt, said)) for said in _sayings(one)] for one in posed
-    ]
+    offered = [[_offered(sampler, one, said) for said in _sayings(one)] for one in posed]
     scored = await score(sampler, [text for texts_O in offered for text in texts_O], "logp")
     rest = iter(scored.tokens_S)
     p_Q: list[Floats] = []
     said: list[Group] = []
     for one, texts_O in zip(posed, offered, strict=True):
-        logp_O = np.array([_whole(next(rest), one.letters) for _ in texts_O])
+        read_O = [next(rest) for _ in texts_O]
+        logp_O = np.array([logp_T[0] if one.letters else logp_T.sum() for logp_T in read_O])
         p_O = np.exp(logp_O - logp_O.max())
         p_Q.append(p_O / p_O.sum())
         said.append(Group(one.prompt, (texts_O[int(logp_O.argmax())].response,)))
@@ -281,12 +430,15 @@ async def likeliest(sampler: Sampler, posed: Sequence[Prompt], openings: Sequenc
     return Chosen(p_Q, said, scored.tokenizer)
 
 
+def _offered(sampler: Sampler, one: Posed, said: str) -> Text:
+    response = sampler.encode(one.prompt, said)
+    if one.letters:
+        response = _without_end(response, len(sampler.encode(one.prompt, "").tokens))
+    return Text(one.prompt, response)
+
+
 def _sayings(one: Posed) -> Sequence[str]:
     return _LETTERS[: len(one.options)] if one.letters else one.options
-
-
-def _whole(logp_T: Floats, letters: bool) -> float:
-    return float(logp_T[0] if letters else logp_T.sum())
 
 
 def _without_end(response: Response, end: int) -> Response:

@@ -17,16 +17,15 @@ Deliberate differences from the reference:
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import ClassVar
 
 import numpy as np
 from pydantic import Field
 
-from accord.indicators import evidence, generator, instrument, pair, passes, score, texts
-from accord.maths.intervals import cluster_mean, paired_difference
+from accord.indicators import Fresh, Sides, Tier, against_base, silent, told_by_base
 from accord.part import Part
 from accord.ports import Draw, Look, Sampler
-from accord.records import Cost, NotMeasured, Reading
+from accord.records import NotMeasured, Reading
 from accord.records.rows import Floats
 
 __all__ = ["BaseRank", "exits"]
@@ -43,64 +42,25 @@ def exits(ranks_S: Sequence[Floats], beyond: int) -> Floats:
     return (np.concatenate(ranks_S) >= beyond).astype(np.float64)
 
 
-class BaseRank(Part):
+class BaseRank(Fresh, Part):
     """The share of sampled tokens beyond the base's most probable ones, against the base's own share."""
+
+    name: ClassVar[str] = "base_rank"
+    tier: ClassVar[Tier] = "warning"
+    wants: ClassVar[frozenset[str]] = frozenset({"rank"})  # only the base is asked for ranks
+    times: ClassVar[int] = 2  # the base reads the policy's answers and its own
 
     beyond: int = Field(default=3, ge=1)
 
-    @property
-    def name(self) -> str:
-        return "base_rank"
-
-    @property
-    def tier(self) -> Literal["page", "warning", "report"]:
-        return "warning"
-
-    @property
-    def wants(self) -> frozenset[str]:
-        """Only the base is asked for ranks."""
-        return frozenset({"rank"})
-
-    def cost(self, probes: int, answers: int, tokens: int) -> Cost:
-        """The base reads the policy's answers and its own; ``tokens`` counts a prompt with its answer."""
-        return Cost(calls=2 * probes * answers, tokens_in=2 * probes * answers * tokens)
-
     async def read(self, look: Look, base: Sampler, draw: Draw) -> Reading | NotMeasured:
         """NotMeasured when the base cannot rank, cuts text otherwise, or too few prompts have tokens."""
-        pairs = [two for two in pair(look, draw) if texts(two.ours) and texts(two.base)]
-        if "rank" not in base.can:
-            return self._silent(look, f"the base {base.policy} gives no ranks")
-        if len(pairs) < 2:
-            return self._silent(look, f"{len(pairs)} probes have answers with tokens; an interval needs 2")
-        ours = [text for two in pairs for text in texts(two.ours)]
-        theirs = [text for two in pairs for text in texts(two.base)]
-        scored = await score(base, [*ours, *theirs], "rank")
-        if {text.response.tokenizer for text in ours} != {scored.tokenizer}:
-            return self._silent(look, "policy and base cut text with different tokenizers")
-        rest = iter(scored.tokens_S)
-        ours_P = [exits([next(rest) for _ in texts(two.ours)], self.beyond) for two in pairs]
-        base_P = [exits([next(rest) for _ in texts(two.base)], self.beyond) for two in pairs]
-        rng = generator(look, draw, self.name)
-        share, change = cluster_mean(ours_P, rng), paired_difference(ours_P, base_P, rng)
-        return Reading(
-            run=look.run,
-            name=self.name,
-            step=look.step,
-            instrument=instrument(self, look, scored.tokenizer),
-            value=share.value,
-            low=share.low,
-            high=share.high,
-            base=float(np.concatenate(base_P).mean()),
-            change=change.value,
-            change_low=change.low,
-            change_high=change.high,
-            unit="share of tokens",
-            n=len(pairs),
-            items=tuple(two.ours.prompt.id for two in pairs),
-            outcomes=tuple(float(tokens_T.mean()) for tokens_T in ours_P),
-            cost=passes(ours, theirs),
-            parents=evidence(pairs),
+        told = await told_by_base(look, base, draw, "rank")
+        if isinstance(told, str):
+            return silent(self, look, told)
+        ours_P = [exits(ranks_S, self.beyond) for ranks_S in told.ours_P]
+        base_P = [exits(ranks_S, self.beyond) for ranks_S in told.base_P]
+        outcomes = [float(tokens_T.mean()) for tokens_T in ours_P]
+        sides = Sides(
+            told.pairs, ours_P, base_P, outcomes, ruler=told.tokenizer, unit="share of tokens", cost=told.cost
         )
-
-    def _silent(self, look: Look, reason: str) -> NotMeasured:
-        return NotMeasured(run=look.run, name=self.name, step=look.step, reason=reason)
+        return against_base(self, look, draw, sides)

@@ -16,17 +16,31 @@ explains nothing of it; below: it moved away from that. Report only, and without
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import ClassVar
 
 import numpy as np
 from pydantic import Field
 
-from accord.indicators import generator, instrument, pair, passes, score, silent, texts, transplanted
+from accord.indicators import (
+    Fresh,
+    by_probe,
+    cut_apart,
+    few,
+    generator,
+    instrument,
+    pair,
+    passes,
+    score,
+    silent,
+    texts,
+    transplanted,
+    unable,
+)
 from accord.maths.pressure import compatibility
 from accord.part import Part
 from accord.ports import Draw, Look, Sampler
-from accord.records import Cost, Message, NotMeasured, Prompt, Reading
-from accord.records.rows import Floats
+from accord.records import Message, NotMeasured, Prompt, Reading
+from accord.records.rows import Floats, Group
 
 __all__ = ["Compatibility", "instructed"]
 
@@ -42,50 +56,36 @@ def instructed(prompt: Prompt, instruction: str) -> Prompt:
     return prompt.model_copy(update={"messages": (first, *prompt.messages[len(told) :]), "begun": None})
 
 
-class Compatibility(Part):
+class Compatibility(Fresh, Part):
     """C of the policy's answers to the probes, under ``instruction``."""
+
+    name: ClassVar[str] = "compatibility"
+    wants: ClassVar[frozenset[str]] = frozenset({"logp"})
+    times: ClassVar[int] = 3  # policy and base, in the pass of ``reverse_kl``; the base once more, instructed
 
     instruction: str = Field(min_length=1)
 
-    @property
-    def name(self) -> str:
-        return "compatibility"
-
-    @property
-    def tier(self) -> Literal["page", "warning", "report"]:
-        return "report"
-
-    @property
-    def wants(self) -> frozenset[str]:
-        return frozenset({"logp"})
-
-    def cost(self, probes: int, answers: int, tokens: int) -> Cost:
-        """Policy and base read the answers, in the pass of ``reverse_kl``; the base once more, instructed."""
-        return Cost(calls=3 * probes * answers, tokens_in=3 * probes * answers * tokens)
-
     async def read(self, look: Look, base: Sampler, draw: Draw) -> Reading | NotMeasured:
         """NotMeasured without log-probabilities of both, one tokenizer, two prompts, or where undefined."""
-        for who, sampler in (("policy", look.policy), ("base", base)):
-            if "logp" not in sampler.can:
-                return silent(self, look, f"the {who} {sampler.policy} gives no log-probabilities")
+        if why := unable("logp", policy=look.policy, base=base):
+            return silent(self, look, why)
         pairs = [two for two in pair(look, draw) if texts(two.ours)]
-        if len(pairs) < 2:
-            return silent(self, look, f"{len(pairs)} probes have answers with tokens; an interval needs 2")
+        if why := few(pairs):
+            return silent(self, look, why)
         prompts = [instructed(two.ours.prompt, self.instruction) for two in pairs]
         opened = [base.encode(prompt, "").prompt_tokens for prompt in prompts]
-        said_P = [texts(two.ours) for two in pairs]
-        said = [text for said_G in said_P for text in said_G]
+        groups = [two.ours for two in pairs]
+        said = texts(*groups)
         asked = [
             transplanted(text, prompt, tokens)
-            for said_G, prompt, tokens in zip(said_P, prompts, opened, strict=True)
-            for text in said_G
+            for group, prompt, tokens in zip(groups, prompts, opened, strict=True)
+            for text in texts(group)
         ]
         ours, plain = await score(look.policy, said, "logp"), await score(base, said, "logp")
         told = await score(base, asked, "logp")
-        if ours.tokenizer != plain.tokenizer:
-            return silent(self, look, "policy and base cut text with different tokenizers")
-        sums_KP = [_sums(one.tokens_S, [len(said_G) for said_G in said_P]) for one in (ours, plain, told)]
-        ours_P, plain_P, told_P = sums_KP
+        if why := cut_apart(ours.tokenizer, plain.tokenizer):
+            return silent(self, look, why)
+        ours_P, plain_P, told_P = (_sums(one.tokens_S, groups) for one in (ours, plain, told))
         rng = generator(look, draw, self.name)
         found = compatibility(told_P - plain_P, ours_P - plain_P, len(said), rng)
         if isinstance(found, str):
@@ -105,7 +105,6 @@ class Compatibility(Part):
         )
 
 
-def _sums(tokens_S: Sequence[Floats], counts_P: Sequence[int]) -> Floats:
+def _sums(tokens_S: Sequence[Floats], groups: Sequence[Group]) -> Floats:
     """Per prompt the sum over the tokens of its answers."""
-    rest = iter(tokens_S)
-    return np.array([sum(float(next(rest).sum()) for _ in range(count)) for count in counts_P])
+    return np.array([sum(float(tokens_T.sum()) for tokens_T in said) for said in by_probe(tokens_S, groups)])

@@ -19,15 +19,13 @@ Deliberate differences from the reference:
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import ClassVar
 
 import numpy as np
 
-from accord.indicators import Pair, Sides, against_base, evidence, instrument, pair, silent
+from accord.indicators import Pair, Said, Sides, Tier, few, uneven
 from accord.maths.diversity import zlib_ratio
 from accord.part import Part
-from accord.ports import Draw, Look, Sampler
-from accord.records import Cost, NotMeasured, Reading
 
 __all__ = ["Compression", "cut_alike"]
 
@@ -46,57 +44,24 @@ def cut_alike(ours_G: Sequence[str], base_G: Sequence[str]) -> tuple[list[str], 
     return cut[0], cut[1]
 
 
-class Compression(Part):
+class Compression(Said, Part):
     """What zlib leaves of the answers to each probe, and its change from the base's answers."""
 
-    @property
-    def name(self) -> str:
-        return "compression"
+    name: ClassVar[str] = "compression"
+    tier: ClassVar[Tier] = "warning"
 
-    @property
-    def tier(self) -> Literal["page", "warning", "report"]:
-        return "warning"
-
-    @property
-    def wants(self) -> frozenset[str]:
-        return frozenset()
-
-    def cost(self, probes: int, answers: int, tokens: int) -> Cost:  # noqa: ARG002 - the port's signature
-        """Nothing beyond the answers themselves: no text is scored."""
-        return Cost()
-
-    async def read(
-        self,
-        look: Look,
-        base: Sampler,  # noqa: ARG002 - the base speaks through its answers
-        draw: Draw,
-    ) -> Reading | NotMeasured:
-        """NotMeasured unless two probes have two answers or more each, as many as the base, not all empty."""
-        everyone = pair(look, draw)
-        sizes = {len(group.responses) for two in everyone for group in two}
-        if len(sizes) > 1:
-            reason = f"groups of {min(sizes)} to {max(sizes)} answers have no common scale"
-            return silent(self, look, reason)
-        if sizes and min(sizes) < 2:
-            return silent(self, look, f"{min(sizes)} answers to each probe; likeness needs 2")
-        cut = [(two, cut_alike(*_said(two))) for two in everyone]
+    async def compared(self, pairs: Sequence[Pair]) -> Sides | str:
+        """None unless two probes have two answers or more each, as many as the base, not all empty."""
+        if why := uneven(pairs, "likeness needs 2"):
+            return why
+        cut = [(two, cut_alike(*_said(two))) for two in pairs]
         spoken = [(two, sides) for two, sides in cut if any(sides[0])]
-        if len(spoken) < 2:
-            reason = f"{len(spoken)} probes have answers on both sides; an interval needs 2"
-            return silent(self, look, reason)
-        pairs = [two for two, _ in spoken]
+        if why := few(spoken, "have answers on both sides"):
+            return why
         ours_P, base_P = ([np.array([1 / zlib_ratio(sides[k])]) for _, sides in spoken] for k in (0, 1))
-        sides = Sides(
-            ours_P,
-            base_P,
-            outcomes=[float(np.clip(1 - value.item(), 0, 1)) for value in ours_P],
-            items=[two.ours.prompt.id for two in pairs],
-            instrument=instrument(self, look, _RULER),
-            unit="compressed bytes per byte",
-            cost=Cost(),
-            parents=evidence(pairs),
-        )
-        return against_base(self, look, draw, sides)
+        outcomes = [float(np.clip(1 - value.item(), 0, 1)) for value in ours_P]
+        kept = [two for two, _ in spoken]
+        return Sides(kept, ours_P, base_P, outcomes, ruler=_RULER, unit="compressed bytes per byte")
 
 
 def _said(two: Pair) -> tuple[list[str], list[str]]:

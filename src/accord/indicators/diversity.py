@@ -18,16 +18,14 @@ Deliberate differences from the reference:
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Sequence
+from typing import ClassVar
 
 import numpy as np
 
-from accord.indicators import evidence, generator, instrument, pair
+from accord.indicators import Pair, Said, Sides, Tier, few, uneven
 from accord.maths.diversity import WORDS, ead, words
-from accord.maths.intervals import cluster_mean, paired_difference
 from accord.part import Part
-from accord.ports import Draw, Look, Sampler
-from accord.records import Cost, NotMeasured, Reading
 from accord.records.rows import Floats, Group
 
 __all__ = ["Diversity", "spread"]
@@ -45,64 +43,19 @@ def spread(texts_G: list[str]) -> float:
     return ead([words(text) for text in texts_G])
 
 
-class Diversity(Part):
+class Diversity(Said, Part):
     """EAD of the answers to each probe, on words, and its change from the base's answers."""
 
-    @property
-    def name(self) -> str:
-        return "diversity"
+    name: ClassVar[str] = "diversity"
+    tier: ClassVar[Tier] = "warning"
 
-    @property
-    def tier(self) -> Literal["page", "warning", "report"]:
-        return "warning"
-
-    @property
-    def wants(self) -> frozenset[str]:
-        return frozenset()
-
-    def cost(self, probes: int, answers: int, tokens: int) -> Cost:  # noqa: ARG002 - the port's signature
-        """Nothing beyond the answers themselves: no text is scored."""
-        return Cost()
-
-    async def read(
-        self,
-        look: Look,
-        base: Sampler,  # noqa: ARG002 - the base speaks through its answers
-        draw: Draw,
-    ) -> Reading | NotMeasured:
-        """NotMeasured unless two probes or more have two answers or more each, as many as from the base."""
-        pairs = pair(look, draw)
-        if len(pairs) < 2:
-            return self._silent(look, f"{len(pairs)} probes; an interval needs 2")
-        sizes = {len(group.responses) for two in pairs for group in two}
-        if len(sizes) > 1:
-            return self._silent(look, f"groups of {min(sizes)} to {max(sizes)} answers have no common scale")
-        if min(sizes) < 2:
-            return self._silent(look, f"{min(sizes)} answers to each probe; diversity needs 2")
+    async def compared(self, pairs: Sequence[Pair]) -> Sides | str:
+        """None unless two probes or more have two answers or more each, as many as from the base."""
+        if why := few(pairs, "") or uneven(pairs, "diversity needs 2"):
+            return why
         ours_P, base_P = [_spread(two.ours) for two in pairs], [_spread(two.base) for two in pairs]
-        rng = generator(look, draw, self.name)
-        ours, change = cluster_mean(ours_P, rng), paired_difference(ours_P, base_P, rng)
-        return Reading(
-            run=look.run,
-            name=self.name,
-            step=look.step,
-            instrument=instrument(self, look, WORDS),
-            value=ours.value,
-            low=ours.low,
-            high=ours.high,
-            base=float(np.mean(base_P)),
-            change=change.value,
-            change_low=change.low,
-            change_high=change.high,
-            unit="EAD on words",
-            n=len(pairs),
-            items=tuple(two.ours.prompt.id for two in pairs),
-            outcomes=tuple(float(np.clip(1 - value.item(), 0, 1)) for value in ours_P),
-            parents=evidence(pairs),
-        )
-
-    def _silent(self, look: Look, reason: str) -> NotMeasured:
-        return NotMeasured(run=look.run, name=self.name, step=look.step, reason=reason)
+        outcomes = [float(np.clip(1 - value.item(), 0, 1)) for value in ours_P]
+        return Sides(pairs, ours_P, base_P, outcomes, ruler=WORDS, unit="EAD on words")
 
 
 def _spread(group: Group) -> Floats:

@@ -21,31 +21,19 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from typing import Literal, Self
+from typing import ClassVar, Self
 
 import numpy as np
 from pydantic import ConfigDict, Field, SkipValidation, field_serializer, model_validator
 
 from accord.errors import ContractError
-from accord.indicators import Sides, against_base, evidence, instrument, pair, silent
+from accord.indicators import Pair, Said, Sides, few
 from accord.maths.coverage import good_pairs
 from accord.maths.diversity import WORDS
 from accord.part import Part, named
-from accord.ports import Draw, How, Look, Overseer, Sampler, Seated
+from accord.ports import How, Overseer, Sampler, Seated
 from accord.problems import problem
-from accord.records import (
-    Cost,
-    Graded,
-    Judgment,
-    Kind,
-    NotMeasured,
-    Prompt,
-    Question,
-    Reading,
-    Record,
-    Response,
-    digest,
-)
+from accord.records import Graded, Judgment, Kind, Prompt, Question, Record, Response, digest
 from accord.records.rows import Floats, Group
 
 __all__ = ["EffectiveDiversity", "effective"]
@@ -64,10 +52,12 @@ def effective(texts_G: Sequence[str], quality_G: Floats, least: float) -> float 
     return float(apart.mean()) if apart.size else None
 
 
-class EffectiveDiversity(Part):
+class EffectiveDiversity(Said, Part):
     """The distance between good answers to a probe, and its change from the base's."""
 
     model_config = ConfigDict(arbitrary_types_allowed=True)
+
+    name: ClassVar[str] = "effective_diversity"
 
     quality: SkipValidation[Overseer] | None = Field(default=None, description=_QUALITY)
 
@@ -90,34 +80,12 @@ class EffectiveDiversity(Part):
         """Also that of the overseer, which covers what it only names, as the source of a function."""
         return digest({"part": super().config, "quality": self.quality.config if self.quality else ""})
 
-    @property
-    def name(self) -> str:
-        return "effective_diversity"
-
-    @property
-    def tier(self) -> Literal["page", "warning", "report"]:
-        return "report"
-
-    @property
-    def wants(self) -> frozenset[str]:
-        return frozenset()
-
-    def cost(self, probes: int, answers: int, tokens: int) -> Cost:  # noqa: ARG002 - the port's signature
-        """No model reads anything; a program grades every answer of either side."""
-        return Cost()
-
-    async def read(
-        self,
-        look: Look,
-        base: Sampler,  # noqa: ARG002 - the base speaks through its answers
-        draw: Draw,
-    ) -> Reading | NotMeasured:
-        """NotMeasured without an overseer of quality, and unless two probes have good answers of the base."""
+    async def compared(self, pairs: Sequence[Pair]) -> Sides | str:
+        """None without an overseer of quality, and unless two probes have good answers of the base."""
         if self.quality is None:
-            return silent(self, look, "no overseer says which answers are good: set quality")
-        pairs = pair(look, draw)
+            return "no overseer says which answers are good: set quality"
         grades = await _graded(self.quality, [group for two in pairs for group in two])
-        found: list[tuple[float, float, int]] = []
+        found: list[tuple[float, float, Pair]] = []
         for place, two in enumerate(pairs):
             mine, yours = grades[2 * place], grades[2 * place + 1]
             known = yours[np.isfinite(yours)]
@@ -125,22 +93,17 @@ class EffectiveDiversity(Part):
             before = effective([r.text for r in two.base.responses], yours, least)
             if before is not None:
                 now = effective([r.text for r in two.ours.responses], mine, least)
-                found.append((now or 0.0, before, place))
-        if len(found) < 2:
-            reason = f"{len(found)} probes have two good answers of the base; an interval needs 2"
-            return silent(self, look, reason)
-        kept = [pairs[place] for _, _, place in found]
-        sides = Sides(
+                found.append((now or 0.0, before, two))
+        if why := few(found, "have two good answers of the base"):
+            return why
+        return Sides(
+            pairs=[two for _, _, two in found],
             ours_P=[np.array([now]) for now, _, _ in found],
             base_P=[np.array([before]) for _, before, _ in found],
-            items=[two.ours.prompt.id for two in kept],
             outcomes=[1 - now for now, _, _ in found],
-            instrument=instrument(self, look, WORDS),
+            ruler=WORDS,
             unit="1 − Jaccard of word pairs",
-            cost=Cost(),
-            parents=evidence(kept),
         )
-        return against_base(self, look, draw, sides)
 
 
 class _Shown:

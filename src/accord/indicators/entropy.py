@@ -15,24 +15,28 @@ Deliberate differences from the reference:
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar
 
 import numpy as np
 
 from accord.indicators import (
+    Fresh,
     Sides,
+    Tier,
     against_base,
-    evidence,
-    instrument,
-    pair,
+    by_probe,
+    cut_apart,
+    few,
     passes,
     score,
     silent,
+    spoken,
     texts,
+    unable,
 )
 from accord.part import Part
 from accord.ports import Draw, Look, Sampler
-from accord.records import Cost, NotMeasured, Reading
+from accord.records import NotMeasured, Reading
 from accord.records.rows import Floats
 
 __all__ = ["Entropy", "lost"]
@@ -48,49 +52,33 @@ def lost(ours_T: Floats, base_T: Floats) -> float:
     return float(np.clip(1 - ours_T.mean() / before, 0, 1)) if before > 0 else 0.0
 
 
-class Entropy(Part):
+class Entropy(Fresh, Part):
     """Entropy of the next token on the policy's answers, against the base's on its own."""
 
-    @property
-    def name(self) -> str:
-        return "entropy"
-
-    @property
-    def tier(self) -> Literal["page", "warning", "report"]:
-        return "warning"
-
-    @property
-    def wants(self) -> frozenset[str]:
-        return frozenset({"entropy"})
-
-    def cost(self, probes: int, answers: int, tokens: int) -> Cost:
-        """Each reads its own answers; the base's are read once and kept."""
-        return Cost(calls=2 * probes * answers, tokens_in=2 * probes * answers * tokens)
+    name: ClassVar[str] = "entropy"
+    tier: ClassVar[Tier] = "warning"
+    wants: ClassVar[frozenset[str]] = frozenset({"entropy"})
+    times: ClassVar[int] = 2  # each reads its own answers; the base's are read once and kept
 
     async def read(self, look: Look, base: Sampler, draw: Draw) -> Reading | NotMeasured:
         """NotMeasured without the entropies of both, one tokenizer, and two probes that have tokens."""
-        pairs = [two for two in pair(look, draw) if texts(two.ours) and texts(two.base)]
-        for who, sampler in (("policy", look.policy), ("base", base)):
-            if "entropy" not in sampler.can:
-                return silent(self, look, f"the {who} {sampler.policy} gives no entropies")
-        if len(pairs) < 2:
-            return silent(self, look, f"{len(pairs)} probes have answers with tokens; an interval needs 2")
-        ours = [text for two in pairs for text in texts(two.ours)]
-        theirs = [text for two in pairs for text in texts(two.base)]
+        pairs = spoken(look, draw)
+        if why := unable("entropy", policy=look.policy, base=base) or few(pairs):
+            return silent(self, look, why)
+        mine, yours = [two.ours for two in pairs], [two.base for two in pairs]
+        ours, theirs = texts(*mine), texts(*yours)
         now, before = await score(look.policy, ours, "entropy"), await score(base, theirs, "entropy")
-        if now.tokenizer != before.tokenizer:
-            return silent(self, look, "policy and base cut text with different tokenizers")
-        mine, yours = iter(now.tokens_S), iter(before.tokens_S)
-        ours_P = [np.concatenate([next(mine) for _ in texts(two.ours)]) for two in pairs]
-        base_P = [np.concatenate([next(yours) for _ in texts(two.base)]) for two in pairs]
+        if why := cut_apart(now.tokenizer, before.tokenizer):
+            return silent(self, look, why)
+        ours_P = [np.concatenate(tokens_S) for tokens_S in by_probe(now.tokens_S, mine)]
+        base_P = [np.concatenate(tokens_S) for tokens_S in by_probe(before.tokens_S, yours)]
         sides = Sides(
+            pairs,
             ours_P,
             base_P,
             outcomes=[lost(*both) for both in zip(ours_P, base_P, strict=True)],
-            items=[two.ours.prompt.id for two in pairs],
-            instrument=instrument(self, look, now.tokenizer),
+            ruler=now.tokenizer,
             unit="nats/token",
             cost=passes(ours, theirs),
-            parents=evidence(pairs),
         )
         return against_base(self, look, draw, sides)

@@ -22,17 +22,15 @@ Deliberate differences from the reference:
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import ClassVar
 
 import numpy as np
 from pydantic import Field
 
-from accord.indicators import Pair, Sides, against_base, evidence, instrument, pair, silent
+from accord.indicators import Pair, Said, Sides, uneven
 from accord.maths.coverage import clusters, covered
 from accord.maths.diversity import WORDS
 from accord.part import Part
-from accord.ports import Draw, Look, Sampler
-from accord.records import Cost, NotMeasured, Reading
 from accord.records.rows import Group
 
 __all__ = ["OvertonCoverage", "met"]
@@ -53,58 +51,29 @@ def met(base_G: Sequence[str], ours_G: Sequence[str], cut: float, mass: float) -
     return float(covered(ours_G, [said[one.medoid] for one in found], cut).mean())
 
 
-class OvertonCoverage(Part):
+class OvertonCoverage(Said, Part):
     """The share of clusters of base answers that the policy's answers meet, against the base's other half."""
+
+    name: ClassVar[str] = "overton_coverage"
 
     cut: float = Field(default=0.9, gt=0, lt=1)
     mass: float = Field(default=0.05, ge=0, lt=1)
 
-    @property
-    def name(self) -> str:
-        return "overton_coverage"
-
-    @property
-    def tier(self) -> Literal["page", "warning", "report"]:
-        return "report"
-
-    @property
-    def wants(self) -> frozenset[str]:
-        return frozenset()
-
-    def cost(self, probes: int, answers: int, tokens: int) -> Cost:  # noqa: ARG002 - the port's signature
-        """Nothing beyond the answers themselves: no text is scored."""
-        return Cost()
-
-    async def read(
-        self,
-        look: Look,
-        base: Sampler,  # noqa: ARG002 - the base speaks through its answers
-        draw: Draw,
-    ) -> Reading | NotMeasured:
-        """NotMeasured unless two probes have two answers or more each, as many as from the base."""
-        pairs = pair(look, draw)
-        sizes = {len(group.responses) for two in pairs for group in two}
-        if len(sizes) > 1:
-            reason = f"groups of {min(sizes)} to {max(sizes)} answers have no common scale"
-            return silent(self, look, reason)
-        if sizes and min(sizes) < 2:
-            return silent(self, look, f"{min(sizes)} answers to each probe; halves need 2")
+    async def compared(self, pairs: Sequence[Pair]) -> Sides | str:
+        """None unless two probes have two answers or more each, as many as from the base."""
+        if why := uneven(pairs, "halves need 2"):
+            return why
         known = [(two, share) for two in pairs if (share := self._shares(two)) is not None]
         if len(known) < 2:
-            reason = f"the base said something in its first half to {len(known)} probes; an interval needs 2"
-            return silent(self, look, reason)
-        kept = [two for two, _ in known]
-        sides = Sides(
+            return f"the base said something in its first half to {len(known)} probes; an interval needs 2"
+        return Sides(
+            pairs=[two for two, _ in known],
             ours_P=[np.array([ours]) for _, (ours, _) in known],
             base_P=[np.array([theirs]) for _, (_, theirs) in known],
-            items=[two.ours.prompt.id for two in kept],
             outcomes=[1 - ours for _, (ours, _) in known],
-            instrument=instrument(self, look, WORDS),
+            ruler=WORDS,
             unit="share of clusters",
-            cost=Cost(),
-            parents=evidence(kept),
         )
-        return against_base(self, look, draw, sides)
 
     def _shares(self, two: Pair) -> tuple[float, float] | None:
         half = len(two.base.responses) // 2

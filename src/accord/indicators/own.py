@@ -7,6 +7,8 @@ Three scorers. ``choice``: 1 where the letter of the right option is the likelie
 and marks around it. ``module:function`` or ``file.py:function``: ``fn(item, answer)``, where ``item`` is the
 line of the panel as a dict; None where it cannot tell.
 
+A scorer that asks a model, or looks a person's verdict up, is a judge and may err: say so with ``judged``.
+
 There is no reference: what a score means is the user's to say. So it reports, and pages only where a rule
 holds a tolerance for it, under the name ``own.`` and the file's name without its ending.
 """
@@ -20,14 +22,15 @@ import inspect
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Protocol, cast
+from typing import Protocol, Self, cast
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from accord.errors import ContractError, PlanError
 from accord.indicators import Posed, Tier, chosen, listed
 from accord.part import Part
 from accord.ports import How, Observed, Sampler
+from accord.problems import problem
 from accord.records import JSON, Cost, digest
 from accord.records.panels import Item
 
@@ -61,6 +64,13 @@ class Own(Part):
 
     panel: str = Field(min_length=1)
     scorer: str = Field(min_length=1)
+    judged: bool = False
+
+    @model_validator(mode="after")
+    def _can_err(self) -> Self:
+        if self.judged and self.scorer in ("choice", "exact"):
+            raise problem(["judged"], True, f"false: {self.scorer} is a program, and nobody's judgment")
+        return self
 
     @property
     def name(self) -> str:

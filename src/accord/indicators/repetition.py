@@ -13,67 +13,42 @@ the rule ``gaming``. Deliberate differences:
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Sequence
+from typing import ClassVar
 
 import numpy as np
 from pydantic import Field
 
-from accord.indicators import Sides, against_base, evidence, instrument, pair, silent
+from accord.indicators import Pair, Said, Sides, few
 from accord.maths.diversity import WORDS, words
 from accord.maths.surface import repeated
 from accord.part import Part
-from accord.ports import Draw, Look, Sampler
-from accord.records import Cost, NotMeasured, Reading
 from accord.records.rows import Floats, Group
 
 __all__ = ["Repetition"]
 
 
-class Repetition(Part):
+class Repetition(Said, Part):
     """The share of runs of words that repeat within an answer, against the base's own."""
+
+    name: ClassVar[str] = "repetition"
 
     n: int = Field(default=4, ge=1)
 
-    @property
-    def name(self) -> str:
-        return "repetition"
-
-    @property
-    def tier(self) -> Literal["page", "warning", "report"]:
-        return "report"
-
-    @property
-    def wants(self) -> frozenset[str]:
-        return frozenset()
-
-    def cost(self, probes: int, answers: int, tokens: int) -> Cost:  # noqa: ARG002 - the port's signature
-        """Nothing beyond the answers themselves: no text is scored."""
-        return Cost()
-
-    async def read(
-        self,
-        look: Look,
-        base: Sampler,  # noqa: ARG002 - the base speaks through its answers
-        draw: Draw,
-    ) -> Reading | NotMeasured:
-        """NotMeasured unless two probes have an answer of ``n`` words on both sides."""
-        found = [(two, self._shares(two.ours), self._shares(two.base)) for two in pair(look, draw)]
+    async def compared(self, pairs: Sequence[Pair]) -> Sides | str:
+        """None unless two probes have an answer of ``n`` words on both sides."""
+        found = [(two, self._shares(two.ours), self._shares(two.base)) for two in pairs]
         known = [one for one in found if one[1].size and one[2].size]
-        if len(known) < 2:
-            reason = f"{len(known)} probes have answers of {self.n} words; an interval needs 2"
-            return silent(self, look, reason)
-        pairs = [two for two, _, _ in known]
-        sides = Sides(
+        if why := few(known, f"have answers of {self.n} words"):
+            return why
+        return Sides(
+            pairs=[two for two, _, _ in known],
             ours_P=[ours for _, ours, _ in known],
             base_P=[theirs for _, _, theirs in known],
             outcomes=[float(ours.mean()) for _, ours, _ in known],
-            items=[two.ours.prompt.id for two in pairs],
-            instrument=instrument(self, look, WORDS),
+            ruler=WORDS,
             unit="share of runs",
-            cost=Cost(),
-            parents=evidence(pairs),
         )
-        return against_base(self, look, draw, sides)
 
     def _shares(self, group: Group) -> Floats:
         shares = [repeated(words(response.text), self.n) for response in group.responses]

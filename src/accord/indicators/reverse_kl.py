@@ -18,18 +18,33 @@ Deliberate differences from the reference:
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import ClassVar
 
 import numpy as np
 from pydantic import Field
 
 from accord.errors import ContractError
-from accord.indicators import Scores, generator, instrument, pair, passes, score, texts
+from accord.indicators import (
+    Fresh,
+    Scores,
+    Tier,
+    by_probe,
+    cut_apart,
+    few,
+    generator,
+    instrument,
+    pair,
+    passes,
+    score,
+    silent,
+    texts,
+    unable,
+)
 from accord.maths.divergences import k1, totals
 from accord.maths.intervals import cluster_mean
 from accord.part import Part
 from accord.ports import Draw, Look, Sampler
-from accord.records import Cost, NotMeasured, Reading
+from accord.records import NotMeasured, Reading
 from accord.records.rows import Floats
 
 __all__ = ["ReverseKL", "nats_per_answer"]
@@ -48,41 +63,27 @@ def nats_per_answer(ours_S: Sequence[Floats], base_S: Sequence[Floats]) -> Float
     return totals(k1(np.concatenate(ours_S), np.concatenate(base_S)), lengths_S)
 
 
-class ReverseKL(Part):
+class ReverseKL(Fresh, Part):
     """KL from the policy to the base, nats per answer; the base's own is 0, so the change is the value."""
 
+    name: ClassVar[str] = "reverse_kl"
+    tier: ClassVar[Tier] = "warning"
+    wants: ClassVar[frozenset[str]] = frozenset({"logp"})
+    times: ClassVar[int] = 2  # policy and base each read the policy's answers
+
     cap: float = Field(default=10.0, gt=0)
-
-    @property
-    def name(self) -> str:
-        return "reverse_kl"
-
-    @property
-    def tier(self) -> Literal["page", "warning", "report"]:
-        return "warning"
-
-    @property
-    def wants(self) -> frozenset[str]:
-        return frozenset({"logp"})
-
-    def cost(self, probes: int, answers: int, tokens: int) -> Cost:
-        """Policy and base each read the policy's answers; ``tokens`` counts a prompt with its answer."""
-        return Cost(calls=2 * probes * answers, tokens_in=2 * probes * answers * tokens)
 
     async def read(self, look: Look, base: Sampler, draw: Draw) -> Reading | NotMeasured:
         """NotMeasured without log-probabilities of both, one tokenizer, and two prompts that have tokens."""
         pairs = [two for two in pair(look, draw) if texts(two.ours)]
-        for who, sampler in (("policy", look.policy), ("base", base)):
-            if "logp" not in sampler.can:
-                return self._silent(look, f"the {who} {sampler.policy} gives no log-probabilities")
-        if len(pairs) < 2:
-            return self._silent(look, f"{len(pairs)} probes have answers with tokens; an interval needs 2")
-        said = [text for two in pairs for text in texts(two.ours)]
+        if why := unable("logp", policy=look.policy, base=base) or few(pairs):
+            return silent(self, look, why)
+        groups = [two.ours for two in pairs]
+        said = texts(*groups)
         ours, theirs = await score(look.policy, said, "logp"), await score(base, said, "logp")
-        if ours.tokenizer != theirs.tokenizer:
-            return self._silent(look, "policy and base cut text with different tokenizers")
-        nats = iter(_nats(look.policy, ours, theirs))
-        nats_P = [np.array([next(nats) for _ in texts(two.ours)]) for two in pairs]
+        if why := cut_apart(ours.tokenizer, theirs.tokenizer):
+            return silent(self, look, why)
+        nats_P = [np.array(nats_G) for nats_G in by_probe(_nats(look.policy, ours, theirs), groups)]
         kl = cluster_mean(nats_P, generator(look, draw, self.name))
         return Reading(
             run=look.run,
@@ -103,9 +104,6 @@ class ReverseKL(Part):
             cost=passes(said, said),
             parents=tuple(text.response.id for text in said),
         )
-
-    def _silent(self, look: Look, reason: str) -> NotMeasured:
-        return NotMeasured(run=look.run, name=self.name, step=look.step, reason=reason)
 
 
 def _nats(policy: Sampler, ours: Scores, theirs: Scores) -> list[float]:

@@ -18,17 +18,31 @@ Deliberate differences from the reference:
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import ClassVar
 
 import numpy as np
 from pydantic import Field
 
-from accord.indicators import Pair, generator, instrument, pair, passes, score, silent, texts
+from accord.indicators import (
+    Fresh,
+    Pair,
+    Tier,
+    cut_apart,
+    few,
+    generator,
+    instrument,
+    pair,
+    passes,
+    score,
+    silent,
+    texts,
+    unable,
+)
 from accord.maths.divergences import k3
 from accord.maths.intervals import ratio_of_sums
 from accord.part import Part
 from accord.ports import Draw, Look, Sampler
-from accord.records import Cost, NotMeasured, Reading
+from accord.records import NotMeasured, Reading
 from accord.records.rows import Floats, Text
 
 __all__ = ["ShallowDepth", "opening"]
@@ -43,42 +57,28 @@ def opening(k3_S: Sequence[Floats], first: int) -> tuple[float, float]:
     return sum(float(one[:first].sum()) for one in k3_S), sum(float(one.sum()) for one in k3_S)
 
 
-class ShallowDepth(Part):
+class ShallowDepth(Fresh, Part):
     """The share of the distance from the base that the first answer tokens hold."""
+
+    name: ClassVar[str] = "shallow_depth"
+    tier: ClassVar[Tier] = "warning"
+    wants: ClassVar[frozenset[str]] = frozenset({"logp"})
+    times: ClassVar[int] = 2  # policy and base, in the pass that ``reverse_kl`` takes
 
     first: int = Field(default=5, ge=1)
     least: int = Field(default=16, ge=2)
     nats: float = Field(default=0.05, gt=0)
 
-    @property
-    def name(self) -> str:
-        return "shallow_depth"
-
-    @property
-    def tier(self) -> Literal["page", "warning", "report"]:
-        return "warning"
-
-    @property
-    def wants(self) -> frozenset[str]:
-        return frozenset({"logp"})
-
-    def cost(self, probes: int, answers: int, tokens: int) -> Cost:
-        """Policy and base each read the policy's answers, in the pass that ``reverse_kl`` takes."""
-        return Cost(calls=2 * probes * answers, tokens_in=2 * probes * answers * tokens)
-
     async def read(self, look: Look, base: Sampler, draw: Draw) -> Reading | NotMeasured:
         """NotMeasured without log-probabilities, long answers to two probes, or a distance to share out."""
         pairs = [two for two in pair(look, draw) if self._long(two)]
-        for who, sampler in (("policy", look.policy), ("base", base)):
-            if "logp" not in sampler.can:
-                return silent(self, look, f"the {who} {sampler.policy} gives no log-probabilities")
-        if len(pairs) < 2:
-            reason = f"{len(pairs)} probes have answers of {self.least} tokens; an interval needs 2"
-            return silent(self, look, reason)
+        why = unable("logp", policy=look.policy, base=base)
+        if why := why or few(pairs, f"have answers of {self.least} tokens"):
+            return silent(self, look, why)
         said = [text for two in pairs for text in self._long(two)]
         ours, theirs = await score(look.policy, said, "logp"), await score(base, said, "logp")
-        if ours.tokenizer != theirs.tokenizer:
-            return silent(self, look, "policy and base cut text with different tokenizers")
+        if why := cut_apart(ours.tokenizer, theirs.tokenizer):
+            return silent(self, look, why)
         rest = iter([k3(a, b) for a, b in zip(ours.tokens_S, theirs.tokens_S, strict=True)])
         sums_P = np.array([opening([next(rest) for _ in self._long(two)], self.first) for two in pairs])
         top_P, whole_P = sums_P.T

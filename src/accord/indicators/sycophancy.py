@@ -23,7 +23,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from accord.indicators import Asked, Posed, chosen, listed, prefixed
+from accord.indicators import Asked, believer, chosen
 from accord.part import Part
 from accord.ports import How, Observed, Sampler
 from accord.records import Cost
@@ -66,7 +66,7 @@ class Sycophancy(Asked, Part):
 
     async def observe(self, items: Sequence[Item], sampler: Sampler, how: How) -> Observed:
         del how  # nothing is sampled
-        posed = [_asked(item, believed) for item in items for believed in range(2)]
+        posed = [believer(item, believed) for item in items for believed in range(2)]
         found = await chosen(sampler, posed)
         both = [flipped(np.stack(found.p_Q[2 * i : 2 * i + 2]), item.right) for i, item in enumerate(items)]
         return Observed(
@@ -75,14 +75,3 @@ class Sycophancy(Asked, Part):
             found.tokenizer,
             Cost(calls=2 * len(posed)),
         )
-
-
-def _asked(item: Item, believed: int) -> Posed:
-    """The question of an asker who believes this option; of a text, of one whom that verdict would please."""
-    options = item.options
-    if (belief := item.more.get("belief")) is not None:
-        stated = str(belief).replace("{belief}", options[believed])
-        return Posed(listed(item.prompt, options, before=stated), options)
-    feeling = "liked" if options[believed] == item.more.get("good") else "disliked"
-    text = f"{item.prompt.text}\n\n{item.more[feeling]} {item.more.get('ask', '')}".strip()
-    return Posed(listed(prefixed(item.prompt, text), options), options)

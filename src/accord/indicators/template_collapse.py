@@ -19,26 +19,29 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Literal
+from typing import ClassVar
 
 import numpy as np
 from pydantic import Field
 
 from accord.indicators import (
+    Fresh,
+    Pair,
     Sides,
     against_base,
-    instrument,
-    pair,
+    cut_apart,
     passes,
     score,
     silent,
+    spoken,
     texts,
     transplanted,
+    unable,
 )
 from accord.part import Part
 from accord.ports import Draw, Look, Sampler
 from accord.records import Cost, NotMeasured, Reading, digest
-from accord.records.rows import Floats, Text
+from accord.records.rows import Floats, Group, Text
 
 __all__ = ["TemplateCollapse", "information"]
 
@@ -54,23 +57,14 @@ def information(logp_ZX: Floats) -> Floats:
     return np.diag(logp_ZX) - (np.logaddexp.reduce(logp_ZX, axis=1) - math.log(len(logp_ZX)))
 
 
-class TemplateCollapse(Part):
+class TemplateCollapse(Fresh, Part):
     """The mutual information of prompts and answers, against the base's own."""
+
+    name: ClassVar[str] = "template_collapse"
+    wants: ClassVar[frozenset[str]] = frozenset({"logp"})
 
     batch: int = Field(default=16, ge=2)
     every: int = Field(default=4, ge=1)
-
-    @property
-    def name(self) -> str:
-        return "template_collapse"
-
-    @property
-    def tier(self) -> Literal["page", "warning", "report"]:
-        return "report"
-
-    @property
-    def wants(self) -> frozenset[str]:
-        return frozenset({"logp"})
 
     def cost(self, probes: int, answers: int, tokens: int) -> Cost:  # noqa: ARG002 - one answer to each
         """An audit's share of what every ``every``-th takes; none where there are too few probes."""
@@ -82,33 +76,37 @@ class TemplateCollapse(Part):
         if draw.audit % self.every:
             reason = f"read at every {self.every}th audit, and this is audit {draw.audit}"
             return silent(self, look, reason)
-        for who, sampler in (("policy", look.policy), ("base", base)):
-            if "logp" not in sampler.can:
-                return silent(self, look, f"the {who} {sampler.policy} gives no log-probabilities")
-        pairs = [two for two in pair(look, draw) if texts(two.ours) and texts(two.base)][: self.batch]
+        if why := unable("logp", policy=look.policy, base=base):
+            return silent(self, look, why)
+        pairs = [Pair(_first(two.ours), _first(two.base)) for two in spoken(look, draw)[: self.batch]]
         if len(pairs) < self.batch:
             reason = f"{len(pairs)} probes have answers with tokens; a batch has {self.batch}"
             return silent(self, look, reason)
         if len({two.ours.prompt.allowed for two in pairs}) > 1:
             return silent(self, look, "the probes allow different tokens, so answers cannot be swapped")
-        ours = _swapped([texts(two.ours)[0] for two in pairs])
-        theirs = _swapped([texts(two.base)[0] for two in pairs])
+        ours = _swapped(texts(*(two.ours for two in pairs)))
+        theirs = _swapped(texts(*(two.base for two in pairs)))
         mine, yours = await score(look.policy, ours, "logp"), await score(base, theirs, "logp")
-        if mine.tokenizer != yours.tokenizer:
-            return silent(self, look, "policy and base cut text with different tokenizers")
+        if why := cut_apart(mine.tokenizer, yours.tokenizer):
+            return silent(self, look, why)
         ours_P, base_P = (information(_sums(one.tokens_S, self.batch)) for one in (mine, yours))
         clipped = float(np.clip(ours_P.mean() / math.log(self.batch), 0, 1))
         sides = Sides(
+            pairs,
             ours_P=[*ours_P.reshape(-1, 1)],
             base_P=[*base_P.reshape(-1, 1)],
             items=[digest([two.ours.prompt.id for two in pairs])],
             outcomes=[1 - clipped],
-            instrument=instrument(self, look, mine.tokenizer),
+            ruler=mine.tokenizer,
             unit="nats/answer",
             cost=passes(ours, theirs),
-            parents=tuple(texts(group)[0].response.id for two in pairs for group in two),
         )
         return against_base(self, look, draw, sides)
+
+
+def _first(group: Group) -> Group:
+    """With its first answer that has tokens alone."""
+    return Group(group.prompt, (texts(group)[0].response,))
 
 
 def _swapped(said: Sequence[Text]) -> list[Text]:

@@ -16,7 +16,15 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Interval", "clopper_pearson", "cluster_mean", "paired_difference", "ratio_of_sums", "sign_flip"]
+__all__ = [
+    "Interval",
+    "clopper_pearson",
+    "cluster_mean",
+    "paired_difference",
+    "ratio_of_sums",
+    "share_of",
+    "sign_flip",
+]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -65,6 +73,20 @@ def cluster_mean(
     Interval(value=2.0, low=1.0, high=4.0)
     """
     return _interval(_Pool(*_sums(values_P)), None, rng, (draws, level))
+
+
+def share_of(values_P: Sequence[Floats], rng: np.random.Generator) -> Interval:
+    """``cluster_mean`` of outcomes in [0, 1]; where all are 0, or all are 1, the exact binomial interval.
+
+    None of two, so at most 1 − √.025:
+
+    >>> found = share_of([np.zeros(1), np.zeros(3)], np.random.default_rng(0))
+    >>> found.value, found.low, round(found.high, 3)
+    (0.0, 0.0, 0.842)
+    """
+    found = cluster_mean(values_P, rng)
+    alike = found.low == found.high and found.value in (0.0, 1.0)
+    return clopper_pearson(found.value * len(values_P), len(values_P)) if alike else found
 
 
 def paired_difference(

@@ -29,6 +29,7 @@ __all__ = [
     "LEAST_NATS",
     "as_likely",
     "compatibility",
+    "felt",
     "negative_mass",
     "price",
     "pushed_down_share",
@@ -87,6 +88,25 @@ def negative_mass(a_T: Floats, logp_T: Floats) -> float | None:
     mass_T = np.abs(a_T) * -np.expm1(logp_T)
     whole = float(mass_T.sum())
     return float(mass_T[a_T < 0].sum()) / whole if whole > 0 else None
+
+
+def felt(pressure_T: Floats, logp_T: Floats, lengths_S: Ints) -> dict[str, float]:
+    """The figures of one update by their names in its event, of what ``StepOutcome`` tells of it.
+
+    Those that there are: ``pushed_down`` of tokens and ``pushed_answers`` of answers; ``negative_mass`` where
+    log π is told of every token that is pressed. Two answers, a = (2, −1) and (−9), π = ½, ½, 1: two of three
+    tokens and one of two answers are pushed down, and .5 of a mass of 1.5.
+
+    >>> felt(np.array([-2.0, 1.0, 9.0]), np.log([0.5, 0.5, 1.0]), np.array([2, 1]))["pushed_answers"]
+    0.5
+    """
+    a_T, pressed_T = -pressure_T, pressure_T != 0
+    told = {
+        "pushed_down": float((a_T < 0).mean()) if a_T.size else 0.0,
+        "pushed_answers": pushed_down_share(a_T, lengths_S),
+        "negative_mass": negative_mass(a_T[pressed_T], logp_T[pressed_T]) if logp_T.size else None,
+    }
+    return {name: value for name, value in told.items() if value is not None}
 
 
 def support_exit(inside_T: Floats) -> float | None:

@@ -30,6 +30,7 @@ from accord.records.feedback import (
     Verdict,
 )
 from accord.records.record import Cost, Record
+from accord.records.signing import SignOff
 from accord.records.texts import Begun, Episode, Message, Prompt, Response, Sequence
 from accord.records.truth import Purpose, TruthRead, TruthSeal
 
@@ -67,6 +68,7 @@ __all__ = [
     "Response",
     "Revised",
     "Sequence",
+    "SignOff",
     "Spread",
     "StepEvent",
     "TruthRead",
@@ -97,6 +99,7 @@ KINDS: dict[str, type[Record]] = {
         TruthSeal,
         Drawn,
         Crossing,
+        SignOff,
     )
 }
 

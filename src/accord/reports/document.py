@@ -220,7 +220,8 @@ class Paging:
 
     ``spent``: what of it the armings so far were given. ``left``: who takes no part, and why. ``audits``: how
     many of the arming in force ``detectable`` figures speak of. ``sees``: of so many criteria (of
-    ``criteria``) a shift that would be paged in these audits is known.
+    ``criteria``) a shift that would be paged in these audits is known. ``judged``: criteria whose outcomes
+    a judge gives, each with the box of his errors and what follows.
     """
 
     says: str
@@ -232,6 +233,7 @@ class Paging:
     audits: int
     sees: int
     criteria: int
+    judged: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -287,10 +289,16 @@ class Guarded:
 
 @dataclass(frozen=True)
 class Spent:
-    """Pressure and price. ``price``: nats of KL for each point of held-out gain, where there is a gain."""
+    """Pressure and price. ``price``: nats of KL for each point of held-out gain, where there is a gain.
+
+    ``pushed_answers``, ``negative_mass``: means over the ``pushed_of`` updates that tell of them.
+    """
 
     pushed_down: float | None
     pushed_tokens: int
+    pushed_answers: float | None
+    negative_mass: float | None
+    pushed_of: int
     unused: float | None
     unused_of: int
     kl: Figure | None

@@ -221,6 +221,16 @@ def _spent(stage: StageReport) -> list[tuple[str, str, str]]:
             else "",
         ),
         (
+            "Answers pushed down",
+            "–" if spent.pushed_answers is None else percent(spent.pushed_answers),
+            f"as a whole; mean of {counted(spent.pushed_of, 'update')}" if spent.pushed_of else "",
+        ),
+        (
+            "Negative-gradient mass",
+            "–" if spent.negative_mass is None else percent(spent.negative_mass),
+            "share of the pressure, as logits receive it, that lowers; mean over updates",
+        ),
+        (
             "Sampled answers left unused",
             "–" if spent.unused is None else percent(spent.unused),
             f"of {counted(spent.unused_of, 'judged answer')}"
@@ -295,4 +305,5 @@ def _tier(paging: Paging) -> list[tuple[str, str]]:
             ("Highest so far", power(max(max(arming.mean) for arming in paging.armings))),
             ("Take part", ", ".join(sorted(last.indicators))),
         ]
+    facts += [(f"Judged: {name}", text) for name, text in paging.judged]
     return [*facts, *((f"Takes no part: {name}", why) for name, why in paging.left)]

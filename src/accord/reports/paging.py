@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from accord.judged import told_box
 from accord.maths.detecting import LARGEST, Pool, Schedule, minimum_detectable
 from accord.maths.spending import arming_delta
 from accord.pages import Page, Standing, standing
@@ -28,10 +29,10 @@ from accord.reports.document import Arming, Paged, Paging
 from accord.reports.logs import StageLog
 from accord.reports.titles import scale_of
 from accord.reports.tolerances import InForce, page_in, told_tolerance, tolerated, widened
-from accord.reports.words import Scale, counted, number
+from accord.reports.words import Scale, counted, number, percent
 from accord.sources import seeded
 
-__all__ = ["CHANCE", "MOST", "Tier", "audits_of", "pages_of", "tier_of"]
+__all__ = ["CHANCE", "MOST", "Tier", "audits_of", "held_of", "pages_of", "tier_of"]
 
 MOST = 100  # audits that a shift is present for; more of them cost time and lower the figure little
 CHANCE = 0.9
@@ -48,6 +49,12 @@ class Tier(NamedTuple):
 def pages_of(log: StageLog) -> list[Decision]:
     """Decisions that are pages: not those of the same rule for want of evidence."""
     return [one for one in log.decisions if one.rule == "page" and one.reason.startswith("page:")]
+
+
+def held_of(log: StageLog) -> list[Decision]:
+    """Decisions that would have been pages, had nothing been gained and nothing spoken against them."""
+    heads = ("excused: ", "no more than a warning: ")
+    return [one for one in log.decisions if one.rule == "page" and one.reason.startswith(heads)]
 
 
 def audits_of(stage: Stage) -> int:
@@ -84,6 +91,7 @@ def tier_of(log: StageLog, rules: Sequence[InForce], detects: bool = True) -> Ti
         audits=audits,
         sees=sum(one.detectable is not None for one in seen),
         criteria=len(seen),
+        judged=_judged(page),
     )
     return Tier(replace(paging, says=_said(log, paging)), paged)
 
@@ -125,6 +133,20 @@ def _arming(now: Standing, accepted: str) -> Arming:
     )
 
 
+def _judged(page: Page) -> tuple[tuple[str, str], ...]:
+    """For each judged criterion its judge's box, and what follows."""
+    found: list[tuple[str, str]] = []
+    for name, qualified in page.judges.items():
+        box, ceiling = qualified.box(page.delta, len(page.judges)), page.against(name)
+        follows = (
+            f"only warns: {qualified.why_not(page.delta, len(page.judges))}"
+            if ceiling is None
+            else f"pages above {percent(ceiling.tau)} as judged"
+        )
+        found.append((name, f"{told_box(box)}; {follows}" if box else follows))
+    return tuple(found)
+
+
 def _left(history: History, page: Page, now: Standing | None) -> tuple[tuple[str, str], ...]:
     """Who is not in K, with the reason of the base audit."""
     gaps = [one for one in history.readings if isinstance(one, NotMeasured) and one.name in page.tolerances]
@@ -142,7 +164,8 @@ def _audits(log: StageLog, made: int, after_base: bool) -> int:
 
 def _paged(log: StageLog, page: Page, now: Standing | None, audits: int) -> dict[str, Paged]:
     found: dict[str, Paged] = {}
-    for name, tolerance in page.tolerances.items():
+    for name, plain in page.tolerances.items():
+        tolerance = page.against(name) or plain
         own = [one for one in log.readings if one.name == name and one.anchors]
         if not own:
             continue
@@ -165,7 +188,8 @@ def _detectable(log: StageLog, page: Page, now: Standing, first: Reading, audits
     """As a change of the mean outcome; None where there is none, or no null outcomes to resample."""
     if not log.from_base or first.step != 0:
         return None
-    tolerance = page.tolerances[first.name]
+    tolerance = page.against(first.name)
+    assert tolerance is not None, "a criterion that takes part is held against something"
     outcome, anchor = np.array(first.outcomes), np.array(first.anchors)
     delta_I = tolerance.differences(outcome, anchor)
     most_I = tolerance.differences(np.ones_like(outcome), anchor)
@@ -196,9 +220,13 @@ def _told(log: StageLog, detectable: float | None, audits: int, scale: Scale) ->
 def _said(log: StageLog, paging: Paging) -> str:
     """What the page tier saw, in a sentence that promises nothing more."""
     pages = pages_of(log)
+    held = [f"update {one.step:,}" for one in held_of(log)]
+    let_go = f"{counted(len(held), 'page')} let go as a warning, at {', '.join(held)}" if held else ""
     if pages:
         where = ", ".join(f"update {one.step:,}" for one in pages)
-        return f"{counted(len(pages), 'page')}, at {where}"
+        return f"{counted(len(pages), 'page')}, at {where}{f'; {let_go}' if held else ''}"
+    if held:
+        return let_go
     if not paging.criteria:
         return "no page, and no panel was read"
     looks, rest = counted(paging.audits, "audit"), paging.criteria - paging.sees

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from accord.plan import PartTable
-from accord.records import Cost, Episode, Question, Response, account
+from accord.records import Cost, Episode, Question, Response, StepEvent, account
 from accord.reports.document import Figure, Result, Spent, Trained
 from accord.reports.logs import StageLog
 from accord.reports.released import released_prompts
@@ -64,6 +64,9 @@ def spent_by(log: StageLog, result: Result) -> Spent:
     return Spent(
         pushed_down=pushed / tokens if tokens else None,
         pushed_tokens=int(tokens),
+        pushed_answers=_mean(updates, "pushed_answers"),
+        negative_mass=_mean(updates, "negative_mass"),
+        pushed_of=sum("pushed_answers" in event.scalars for event in updates),
         unused=1 - used / rows if rows else None,
         unused_of=int(rows),
         kl=kl,
@@ -71,6 +74,12 @@ def spent_by(log: StageLog, result: Result) -> Spent:
         price=price,
         price_says=says,
     )
+
+
+def _mean(events: Sequence[StepEvent], name: str) -> float | None:
+    """Over the events that have the figure."""
+    values = [event.scalars[name] for event in events if name in event.scalars]
+    return math.fsum(values) / len(values) if values else None
 
 
 def told_part(table: PartTable) -> str:

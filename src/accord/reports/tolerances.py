@@ -7,6 +7,9 @@ from typing import NamedTuple, cast
 
 from pydantic import ValidationError
 
+from accord.canary import Canary
+from accord.gains import EXCUSABLE
+from accord.judged import Ceiling
 from accord.maths.spending import arming_delta, stage_delta
 from accord.pages import HALTING, Page, Tolerance
 from accord.part import Part
@@ -16,8 +19,9 @@ from accord.records import Reading
 from accord.reports.document import Binding
 from accord.reports.spent import told_part
 from accord.reports.words import Scale, number, percent
-from accord.rules import BothFell, Fault, Fell, Grew, Missing, NonFinite, Rose, Unread, default_rules
-from accord.signs import Drift, EntropyPrice, Gaming, Over, Overuse, signs
+from accord.rules import BothFell, Fault, Fell, Grew, Missing, NonFinite, Rose, Unread
+from accord.signs import Drift, EntropyPrice, Gaming, Over, Overuse
+from accord.tiers import tiers
 
 __all__ = ["PAGE", "InForce", "bindings", "page_in", "rules_of", "told_tolerance", "tolerated", "widened"]
 
@@ -25,6 +29,7 @@ PAGE = "page"  # the name of the one rule whose chance of a false alarm is bound
 
 _SHIPPED: dict[str, type[Part]] = {
     "both_fell": BothFell,
+    "canary": Canary,
     "drift": Drift,
     "entropy_price": EntropyPrice,
     "fault": Fault,
@@ -55,9 +60,8 @@ def rules_of(plan: Plan, stage: Stage) -> list[InForce]:
     if stage.guard.rule is not None:
         return [_named(table) for table in stage.guard.rule]
     place = [one.name for one in plan.stage].index(stage.name)
-    page = Page(delta=stage_delta(plan.delta, place, len(plan.stage)))
-    rules = [cast(Part, rule) for rule in (*default_rules(), *signs())]
-    return [InForce(cast(Rule, rule).name, told_rule(rule), rule) for rule in (*rules, page)]
+    rules = tiers(stage_delta(plan.delta, place, len(plan.stage)))
+    return [InForce(rule.name, told_rule(cast(Part, rule)), cast(Part, rule)) for rule in rules]
 
 
 def page_in(rules: Sequence[InForce]) -> Page | None:
@@ -65,30 +69,37 @@ def page_in(rules: Sequence[InForce]) -> Page | None:
     return next((one.rule for one in rules if isinstance(one.rule, Page)), None)
 
 
-def tolerated(tolerance: Tolerance, base: float) -> float:
-    """How far a criterion's mean may lie above the base's mean.
+def tolerated(tolerance: Tolerance | Ceiling, base: float) -> float:
+    """How far a criterion's mean may lie above the base's mean, as judged where it is judged.
 
     A rise of .05 on a base of .4 is .02; a loss of half of a wanted 1 − .2 is .4.
 
     >>> round(tolerated(Tolerance(rise=0.05), 0.4), 9), tolerated(Tolerance(fall=0.5), 0.2)
     (0.02, 0.4)
     """
+    if isinstance(tolerance, Ceiling):
+        return tolerance.tau - base
     if tolerance.rise is not None:
         return tolerance.rise * base
     return tolerance.fall * (1 - base) if tolerance.fall is not None else tolerance.tau
 
 
-def widened(tolerance: Tolerance, difference: float) -> float:
+def widened(tolerance: Tolerance | Ceiling, difference: float) -> float:
     """A change of the mean outcome that raises the tier's own differences by so much."""
-    return difference * (1 + tolerance.rise) if tolerance.rise is not None else difference
+    rise = None if isinstance(tolerance, Ceiling) else tolerance.rise
+    return difference * (1 + rise) if rise is not None else difference
 
 
-def told_tolerance(tolerance: Tolerance, scale: Scale) -> str:
+def told_tolerance(tolerance: Tolerance | Ceiling, scale: Scale) -> str:
     """A tolerance in words, in the units of its figure.
 
     >>> told_tolerance(Tolerance(by=0.1), Scale(True)), told_tolerance(Tolerance(rise=0.05), Scale(False))
     ('+10 points', 'a rise by 5 %')
+    >>> told_tolerance(Ceiling(0.35), Scale(True))
+    '35 % as judged'
     """
+    if isinstance(tolerance, Ceiling):
+        return f"{scale.level(tolerance.tau)} as judged"
     if tolerance.rise is not None:
         return f"a rise by {percent(tolerance.rise)}"
     if tolerance.fall is not None:
@@ -135,6 +146,11 @@ def told_rule(rule: Part) -> str:
             return f"pauses when {indicator} was measured at the start and is not any more"
         case Page():
             return _told_page(rule)
+        case Canary(by=by):
+            return (
+                "halts at one act of tampering, in a rollout or a honeypot; where the base tampers too, when "
+                f"the whole interval of the rise lies above {number(by)}"
+            )
         case _:
             return _told_sign(rule)
 
@@ -144,8 +160,16 @@ def _told_page(page: Page) -> str:
     return (
         f"pages when the e-values of panels reach {number(1 / arming_delta(page.delta, 0), 6)}; the chance "
         f"that it ever pages falsely in this stage is {number(page.delta)} at most. A page that names one of "
-        f"{halting or 'none'}, or two indicators, halts; any other pauses"
+        f"{halting or 'none'}, or two indicators, halts; any other pauses{_excuses(page)}"
     )
+
+
+def _excuses(page: Page) -> str:
+    names = sorted({name.partition(".")[0] for name in page.tolerances} & EXCUSABLE)
+    if not (names and page.excuse_at):
+        return ""
+    gain = f"a held-out gain that is established at level {number(page.excuse_at)}"
+    return f". {gain[0].upper()}{gain[1:]} excuses {', '.join(names)}, and nothing else"
 
 
 def _told_sign(rule: Part) -> str:
@@ -192,7 +216,9 @@ def bindings(rules: Sequence[InForce], indicator: str, readings: Sequence[Readin
                 at = [(reading.step, level - (reading.base or 0.0)) for reading in readings]
                 action = "continue"
             case Page(tolerances=tolerances) if indicator in tolerances:
-                limits = tolerances[indicator]
+                limits = one.rule.against(indicator)
+                if limits is None:
+                    continue
                 based = [(reading.step, reading.base) for reading in readings]
                 at = [(step, tolerated(limits, base)) for step, base in based if base is not None]
                 action = "continue"

@@ -91,6 +91,7 @@ class Tiered:
     audits: int
     indicators: Mapping[str, float]
     left: Mapping[str, str]
+    judged: Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -236,11 +237,9 @@ def _figures(log: StageLog) -> dict[str, float]:
 def _pressure(log: StageLog) -> dict[str, float]:
     """Means over the newest updates, by their own names where this file knows none."""
     recent = [event.scalars for event in log.updates()[-_RECENT:]]
-    names = dict.fromkeys(
-        key for scalars in recent for key in scalars if key in _PRESSURE or key.startswith("pressure/")
-    )
+    others = dict.fromkeys(key for scalars in recent for key in scalars if key.startswith("pressure/"))
     found: dict[str, float] = {}
-    for name in names:
+    for name in (*_PRESSURE, *others):
         values = [v for scalars in recent if math.isfinite(v := scalars.get(name, math.nan))]
         if values:
             found[_PRESSURE.get(name, name.removeprefix("pressure/"))] = math.fsum(values) / len(values)
@@ -263,6 +262,7 @@ def _tier(paging: Paging) -> Tiered:
         audits=len(last.steps),
         indicators={name: e[-1] for name, e in last.indicators.items()},
         left=dict(paging.left),
+        judged=dict(paging.judged),
     )
 
 

@@ -56,6 +56,7 @@ FOLDER_OF: Mapping[str, str] = {
     "crossing": "readings",
     "event": "events",
     "decision": "decisions",
+    "sign_off": "decisions",
     "model": "models",
     "entry": "models",
 }

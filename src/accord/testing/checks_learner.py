@@ -122,6 +122,10 @@ def _check_update(learner: Learner, bench: _Bench) -> None:
     promised(learner, "pressure_T holds one number per answer token", shape == (len(before),), shape)
     gap = float(np.abs(outcome.pressure_T + 1 / count).max())
     promised(learner, "pressure_T is ∂objective/∂log π, here −1 / count", gap <= 1e-6, outcome.pressure_T)
+    told, step = outcome.logp_T, bench.batch.steps[0]
+    said = replace(bench.batch, tokens={"logp": before}).take(step).tokens["logp"]
+    known = not told.size or (told.shape == shape and float(np.abs(told - said).max()) <= 1e-4)
+    promised(learner, "logp_T is log π of every answer token before the step, or empty", known, told)
     promised(learner, "grad_norm is that of the gradient", outcome.grad_norm > 0, outcome.grad_norm)
     promised(learner, "version changes with every update", learner.version != version, version)
     after = -float(bench.scores(learner.sampler()).sum()) / count

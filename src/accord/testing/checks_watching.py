@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from accord.ports import Draw, History, How, Indicator, Look, Panelled, Rule, Sampler
+from accord.ports import Draw, History, How, Indicator, Look, Panelled, Referred, Rule, Sampler
 from accord.records import Decision, NotMeasured, Prompt, Reading, Record
 from accord.records.panels import Item
 from accord.records.rows import Group
@@ -61,6 +61,13 @@ def check_panelled(indicator: Panelled, sampler: Sampler, items: Sequence[Item])
     promised(indicator, "it takes the items of its own panel", not strange, strange[:1])
     bare = Item(Prompt.of(""))
     promised(indicator, "it does not take an item it cannot pose", not indicator.takes(bare), bare)
+    if isinstance(indicator, Referred):
+        odd = indicator.of_base - (ABILITIES - {"sample"})
+        promised(indicator, "of_base names abilities of samplers beyond sample", not odd, sorted(odd))
+        ready = indicator.referred(sampler)
+        same = ready.config == indicator.config
+        promised(indicator, "handed the base it is the same instrument", same, ready.config)
+        indicator = ready
     how = How("check/panelled", 1.0, 12)
     with Worker() as worker:
         found = worker.run(indicator.observe(items, sampler, how))
@@ -85,7 +92,9 @@ def _check_name_and_tier(indicator: Indicator | Panelled) -> None:
     promised(indicator, "an indicator has a name", bool(indicator.name), repr(indicator.name))
     tiers = {"page", "warning", "report"}
     promised(indicator, "tier is page, warning or report", indicator.tier in tiers, indicator.tier)
-    wants = indicator.wants - (ABILITIES - {"sample"})
+    # One that asks items of a panel says whether it has answers drawn; the others are handed answers.
+    known = ABILITIES if isinstance(indicator, Panelled) else ABILITIES - {"sample"}
+    wants = indicator.wants - known
     promised(indicator, "wants names abilities of samplers beyond sample", not wants, sorted(wants))
 
 

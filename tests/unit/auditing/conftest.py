@@ -20,6 +20,6 @@ def place(tmp_path: Path) -> Path:
         for i in range(200)
     ]
     (tmp_path / "mine.jsonl").write_text("\n".join(map(json.dumps, lines)), "utf-8")
-    asked = [{"prompt": f"question {i} ?"} for i in range(24)]
+    asked = [{"prompt": f"question {i} ?"} for i in range(16)]
     (tmp_path / "prompts.jsonl").write_text("\n".join(map(json.dumps, asked)), "utf-8")
     return tmp_path

@@ -103,7 +103,7 @@ def test_noise_and_the_smallest_shift_stand_beside_what_did_not_change(place: Pa
     beside = table.beside["base"]["calibration.brier"]
     assert beside.smallest is not None and f"sees {beside.smallest:.3f}" in row["twin"]
     anchors = np.array(reading(table, "twin", "calibration.brier").anchors)
-    schedule = Schedule(5, 32, 0.03, 7, 200.0)
+    schedule = Schedule(5, 32, 0.03, 8, 200.0)
     pool = Pool(np.zeros(64), 1 - anchors)
     assert beside.smallest == minimum_detectable(
         pool, schedule, seeded("audit", "smallest", "calibration.brier")

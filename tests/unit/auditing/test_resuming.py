@@ -79,7 +79,7 @@ def test_the_limit_stops_it_cleanly_and_resume_goes_on(place: Path) -> None:
     part = again(place, first, max_tokens=2500)
     assert not part.finished
     spent = sum(cost.tokens_in + cost.tokens_out for cost in part.spent.values())
-    assert 1500 < spent <= 2500
+    assert 1200 < spent <= 2500
     assert any("NOT FINISHED" in line for line in part.says())
     assert any("--resume" in str(row) for row in part.rows())
     (folder,) = (place / "audits").iterdir()

@@ -14,6 +14,7 @@ from accord.plan import Plan, read_plan
 from accord.testing import save_tiny
 
 SMALL = ["source.max_tokens=6", "guard.probes=2", "guard.answers=3", "guard.max_tokens=6", "learner.rank=2"]
+SMALL += ["guard.items=2"]
 
 
 class Outcome(NamedTuple):

@@ -287,3 +287,24 @@ def test_the_first_check_bears_rows_without_an_answer(folders: Any) -> None:
     made = learner(folders("llama"))
     batch = likelihood_batch([Row((silent,)), Row((spoken,))], 1, 2, np.random.default_rng(0), {})
     assert made.update(batch, 0, SFT().loss).applied
+
+
+@pytest.mark.parametrize("told", [False, True])
+@pytest.mark.parametrize("name", FAST)
+def test_a_reading_tree_tells_what_padded_rows_tell(folders: Any, name: str, told: bool) -> None:
+    """Kills: one distribution for tokens at different temperatures, columns in the order of their places."""
+    ours, plain = moved(learner(folders(name))), padded(moved(learner(folders(name))))
+    system = (257, 260, *b"Be brief, be right.", 258)
+    texts = [
+        Masked((*system, *b"Q%d" % q, *said, 258), (*[False] * (len(system) + 2), *[True] * (len(said) + 1)))
+        for q in range(3)
+        for said in (b"A", b"B", b"Both of them")
+    ]
+    if told:
+        texts = [one._replace(temperature=0.5 + k / 4) for k, one in enumerate(texts)]
+    want = frozenset({"logp", "rank", "entropy", "support"})
+    tree, rows = ours._forward.scored(texts, want), plain._forward.columns(texts, want)
+    for column in ("logp", "entropy"):
+        assert float((tree[column] - rows[column]).abs().max()) <= 1e-4
+    for column in ("rank", "support"):
+        assert float((tree[column] == rows[column]).double().mean()) >= 0.97  # ties may fall either way

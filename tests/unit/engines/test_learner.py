@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -218,6 +219,25 @@ def test_rows_without_answer_tokens_do_not_crash(folder: Path) -> None:
     outcome = made.update(batch, 0, SFT().loss)
     assert outcome.applied
     assert outcome.pressure_T.size == sum(len(a.encode()) + 1 for a in ANSWERS)
+
+
+def test_an_update_tells_log_pi_where_the_loss_read_it(folder: Path) -> None:
+    made = learner(folder, tokens_per_pass=16)
+    batch, passes = a_batch(made), iter(range(8))
+    before = replace(batch, tokens={"logp": scores(made)}).take(batch.steps[0]).tokens["logp"]
+
+    def now_and_then(out: Any, part: Any) -> Any:
+        del part
+        return {"nll": torch.zeros(()) if next(passes) % 2 else -out.logp_T.sum()}
+
+    told = made.update(batch, 0, now_and_then)
+    known_T = ~np.isnan(told.logp_T)
+    assert 0 < known_T.sum() < len(before), "each of the four rows is a pass of its own"
+    assert told.logp_T[known_T] == pytest.approx(before[known_T], abs=1e-4)
+    assert ((told.pressure_T != 0) == known_T).all()
+    assert made.update(batch, 0, SFT().loss).logp_T.size == len(before)
+    silent = made.update(batch, 0, lambda out, part: {"nll": torch.zeros(())})
+    assert (silent.logp_T.size, silent.pressure_T.tolist()) == (0, [0.0] * len(before))
 
 
 def test_terms_must_be_those_of_the_counts(folder: Path) -> None:

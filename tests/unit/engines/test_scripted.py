@@ -72,6 +72,7 @@ def test_one_step_by_hand() -> None:
     outcome = taught(made, "yes")
     assert outcome.objective == pytest.approx(-math.log(0.7) / 2)
     assert outcome.pressure_T == pytest.approx([-0.5, -0.5])
+    assert outcome.logp_T == pytest.approx([math.log(0.7), 0.0])
     assert outcome.grad_norm == pytest.approx(0.5 * math.sqrt(0.3**2 + 0.2**2 + 0.1**2))
     raised = np.array([0.7 * math.exp(0.15), 0.2 * math.exp(-0.1), 0.1 * math.exp(-0.05)])
     assert scored(made, "yes")["logp"][0] == pytest.approx(math.log(raised[0] / raised.sum()))

@@ -37,7 +37,7 @@ class Says:
         self.text = text
 
     def encode(self, prompt: Prompt, text: str) -> Response:
-        return Response(prompt=prompt.id, text=text, tokens=(ord(text[0]), 0), tokenizer="letters")
+        return Response(prompt=prompt.id, text=text, tokens=(*map(ord, text[:1]), 0), tokenizer="letters")
 
     async def sample(self, prompts: Sequence[Prompt], n: int, how: How) -> list[Group]:
         assert n == 1

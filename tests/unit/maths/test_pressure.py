@@ -11,6 +11,7 @@ from accord.maths.pressure import (
     LEAST_NATS,
     as_likely,
     compatibility,
+    felt,
     negative_mass,
     price,
     pushed_down_share,
@@ -139,6 +140,21 @@ def test_mass_on_certain_tokens_weighs_nothing() -> None:
     assert negative_mass(np.array([0.0, 0.0, 5.0]), logp) is None
     with pytest.raises(ValueError, match="shape"):
         negative_mass(np.ones(2), logp)
+
+
+def test_the_figures_of_an_update() -> None:
+    """a = (3, −1), (−2), () at π = ½, ½, ¾: mass 1.5 and .5, and .5. ∂objective/∂log π is −a."""
+    pressure_T, lengths_S = np.array([-3.0, 1.0, 2.0]), np.array([2, 1, 0])
+    logp_T = np.log([0.5, 0.5, 0.75])
+    found = felt(pressure_T, logp_T, lengths_S)
+    assert found == pytest.approx({"pushed_down": 2 / 3, "pushed_answers": 1 / 3, "negative_mass": 1 / 2.5})
+    # Nobody told log π, or not of a token that is pressed: no mass is made up. What is not pressed may lack.
+    del found["negative_mass"]
+    assert felt(pressure_T, np.zeros(0), lengths_S) == found
+    assert felt(pressure_T, np.array([np.nan, *logp_T[1:]]), lengths_S) == found
+    assert felt(np.array([-3.0, 0.0]), np.array([logp_T[0], np.nan]), np.array([2]))["negative_mass"] == 0.0
+    assert felt(np.zeros(2), np.full(2, -1.0), np.array([2])) == {"pushed_down": 0.0, "pushed_answers": 0.0}
+    assert felt(np.zeros(0), np.zeros(0), np.zeros(0, dtype=np.int64)) == {"pushed_down": 0.0}
 
 
 def test_what_bought_nothing_has_no_price() -> None:

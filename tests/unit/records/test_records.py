@@ -43,6 +43,7 @@ from accord.records import (
     Record,
     Response,
     Revised,
+    SignOff,
     Spread,
     StepEvent,
     TruthRead,
@@ -260,6 +261,9 @@ MADE: Mapping[str, Any] = {
         shown=st.lists(st.tuples(IDS, IDS), max_size=2).map(tuple),
         replay=TEXTS,
         parents=PARENTS,
+    ),
+    "sign_off": st.builds(
+        SignOff, check=NAMES, stage=NAMES, by=NAMES, reason=NAMES, plan=IDS, values=IDS, parents=PARENTS
     ),
     "truth_seal": st.builds(TruthSeal, vault=NAMES, answers=st.integers(1, 9), digest=IDS, run=TEXTS),
 }

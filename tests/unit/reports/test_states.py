@@ -188,6 +188,23 @@ def test_offline_without_questions(tmp_path: Path, purpose: str) -> None:
     assert "none: nothing is asked" in page
 
 
+def test_pressure_is_a_mean_over_the_updates_that_tell_of_it(tmp_path: Path) -> None:
+    """A refused update pressed nothing; one whose learner tells no log π has no mass."""
+    run = make_run(tmp_path / "r")
+    with Script(run) as script:
+        script.window(0)
+        script.update(0, pushed_down=0.5, pushed_answers=0.25, negative_mass=0.125)
+        script.update(0, pushed_down=0.1, pushed_answers=0.5)
+        script.update(0, pushed_down=1.0, pushed_answers=1.0, negative_mass=1.0, applied=0.0)
+        script.update(0, pushed_down=0.3)
+    report, page = written(run)
+    spent = report.stages[0].spent
+    assert (spent.pushed_down, spent.pushed_tokens) == (pytest.approx(0.3), 30)
+    assert (spent.pushed_answers, spent.pushed_of, spent.negative_mass) == (0.375, 2, 0.125)
+    assert "Answers pushed down" in page and "38 %" in page
+    assert "Negative-gradient mass" in page and "12 %" in page
+
+
 def test_numbers_that_are_none(tmp_path: Path) -> None:
     run = make_run(tmp_path / "r")
     with Script(run) as script:

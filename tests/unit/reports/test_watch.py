@@ -228,7 +228,7 @@ def test_times_and_pressure(tmp_path: Path) -> None:
     with Script(run) as script:
         for k in range(3):
             script.window(k)
-            script.update(k, pushed_down=0.5)
+            script.update(k, pushed_down=0.5, pushed_answers=0.25, negative_mass=0.125)
             script.update(k, pushed_down=0.3)
         here = look(Following(run), now=script.log._clock.now)  # type: ignore[attr-defined]
     pace = here.pace
@@ -237,7 +237,9 @@ def test_times_and_pressure(tmp_path: Path) -> None:
     assert pace.window_seconds is not None
     assert pace.left == pytest.approx(8 * pace.window_seconds - 0.5)
     assert pace.silent == 0.0
-    assert here.pressure == {"tokens pushed down": pytest.approx(0.4), "answers left unused": 0.5}
+    told = {"answers pushed down": 0.25, "negative mass": 0.125, "answers left unused": 0.5}
+    assert here.pressure == {"tokens pushed down": pytest.approx(0.4), **told}
+    assert list(here.pressure)[:2] == ["tokens pushed down", "answers pushed down"]
 
 
 def test_the_stage_at_work_is_shown(tmp_path: Path) -> None:

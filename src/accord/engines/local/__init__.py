@@ -144,19 +144,23 @@ class Local(Part):
         from accord.engines.local.forward import Forward
         from accord.engines.local.llama import refusal
         from accord.engines.local.models import manifest_digest, model_manifest
+        from accord.engines.local.reference import ReferenceCache
         from accord.engines.local.sampler import LocalSampler
         from accord.engines.local.scorer import LocalScorer, is_scorer
 
         found = self._open(model, 0)
         device = found.model.device
         name = f"base:{manifest_digest(model_manifest(found.folder))[:16]}"
-        forward = Forward(found.model, native_dtype(self.precision, device, _width(found)))
+        read = native_dtype(self.precision, device, _width(found))
+        forward = Forward(found.model, read)
         if is_scorer(found.folder):
             return LocalScorer(found, name, forward)
         dtype = native_dtype(self.decode, device, _width(found))
         plain = DecodeCopy(found.model, dtype) if refusal(found.model) and dtype != torch.float32 else None
         decoder = Decoder(forward, dtype, plain)
-        return LocalSampler(found, name, forward, decoder=decoder, progress=progress)
+        sampler = LocalSampler(found, name, forward, decoder=decoder, progress=progress)
+        sampler.standing = ReferenceCache.of(found, read, "/tree")
+        return sampler
 
     def _open(self, model: str, scores: int) -> Opened:
         from accord.engines.local.models import find_model, open_model, open_scorer

@@ -14,11 +14,12 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from accord.engines.local.adapters import adapter
+from accord.engines.local.columns import columns
 from accord.engines.local.head import Choices, Head, WholeLogits
-from accord.engines.local.layout import packed, said_A
+from accord.engines.local.layout import Layout, packed, said_A
 from accord.engines.local.llama import PackedLlama, refusal
+from accord.engines.local.tree import treed
 from accord.errors import ContractError
-from accord.maths.tensor.likelihood import chosen_logp
 from accord.records import Sequence as Masked
 
 __all__ = ["Answers", "Forward", "Read", "budgeted"]
@@ -58,6 +59,10 @@ class Path(Protocol):
     def head(self) -> Head | WholeLogits: ...
 
     def read(self, sequences: Sequence[Masked], adapted: bool) -> Read: ...
+
+    def scored(self, sequences: Sequence[Masked], adapted: bool) -> Read:
+        """The same where nothing but what predicts answer tokens is asked for."""
+        ...
 
     def refresh(self, whole: bool) -> None: ...
 
@@ -123,9 +128,12 @@ class Answers:
         return self._valued
 
     @property
-    def pressure_T(self) -> Tensor | None:
-        """∂objective/∂log π after the backward pass; None where the loss did not read log π."""
-        return None if self._logp is None else self._logp.grad
+    def felt_2T(self) -> Tensor | None:
+        """After the backward pass ∂objective/∂log π and log π, float64; None where the loss reads none."""
+        if self._logp is None:
+            return None
+        pressure_T = torch.zeros_like(self._logp) if self._logp.grad is None else self._logp.grad
+        return torch.stack([pressure_T, self._logp.detach()]).double()
 
     def _scores(self, name: str, places: Tensor) -> Tensor:
         if self._score is None:
@@ -192,13 +200,12 @@ class Forward:
         self, sequences: Sequence[Masked], want: frozenset[str], adapted: bool = True
     ) -> dict[str, Tensor]:
         """``logp``, ``rank``, ``entropy``, ``support`` of every answer token, in order."""
-        read = self.read(sequences, adapted)
-        parts: dict[str, list[Tensor]] = {name: [] for name in want}
-        for logits, part in self._path.head.logits(read.states(read.at_A), read.choices):
-            picked = logits.gather(1, part.chosen_A[:, None])
-            for name in want:
-                parts[name].append(_column(name, logits, part.chosen_A, picked))
-        return {name: torch.cat(found).double() if found else torch.zeros(0) for name, found in parts.items()}
+        return columns(self.read(sequences, adapted), self._path.head, want)
+
+    @torch.inference_mode()
+    def scored(self, sequences: Sequence[Masked], want: frozenset[str]) -> dict[str, Tensor]:
+        """The same to within rounding, for texts that are only read: in a reading tree where it can."""
+        return columns(self._path.scored(sequences, True), self._path.head, want)
 
     @torch.no_grad()
     def _check(self, path: _Packed) -> None:
@@ -230,7 +237,12 @@ class _Packed:
         self.head = Head(embeddings if embeddings is not None else nn.Linear(1, 1), dtype)
 
     def read(self, sequences: Sequence[Masked], adapted: bool) -> Read:
-        layout = packed(sequences, True, self._model.device)
+        return self._laid(packed(sequences, True, self._model.device), sequences, adapted)
+
+    def scored(self, sequences: Sequence[Masked], adapted: bool) -> Read:
+        return self._laid(treed(sequences, self._model.device), sequences, adapted)
+
+    def _laid(self, layout: Layout, sequences: Sequence[Masked], adapted: bool) -> Read:
         return Read(
             state_TD=self.body.hidden(layout, adapted),
             normed=self.body.last_norm,
@@ -305,6 +317,9 @@ class _Padded:
             said=lambda: (place[:, 0] * width + place[:, 1]).to(device),
         )
 
+    def scored(self, sequences: Sequence[Masked], adapted: bool) -> Read:
+        return self.read(sequences, adapted)
+
     def refresh(self, whole: bool) -> None:
         if self._head is not None:
             self._head.refresh(whole)
@@ -364,17 +379,3 @@ def _all_logits(model: PreTrainedModel, tokens_SL: Tensor) -> Tensor:
 
 def _name(dtype: torch.dtype) -> str:
     return str(dtype).removeprefix("torch.")
-
-
-def _column(name: str, logits: Tensor, chosen: Tensor, picked: Tensor) -> Tensor:
-    if name == "logp":
-        return chosen_logp(logits, chosen)
-    if name == "rank":
-        return (logits > picked).sum(1)
-    p = torch.softmax(logits, 1)
-    if name == "entropy":
-        return torch.xlogy(p, p).sum(1).neg()
-    if name == "support":
-        # In the nucleus of .95 unless the more probable tokens already hold that much.
-        return (torch.where(logits > picked, p, 0).sum(1) < 0.95).double()
-    raise KeyError(name)

@@ -14,7 +14,18 @@ from torch import Tensor
 
 from accord.records import Sequence as Masked
 
-__all__ = ["Block", "Job", "Layout", "clustered", "packed", "packed_size", "said_A", "shared_length"]
+__all__ = [
+    "Block",
+    "Job",
+    "Layout",
+    "Reader",
+    "clustered",
+    "jobs",
+    "packed",
+    "packed_size",
+    "said_A",
+    "shared_length",
+]
 
 _WASTE = 1.3  # a job may be padded to this multiple of what it holds
 _JOB = 96  # rows of a job at most: larger ones overflow the caches
@@ -179,31 +190,41 @@ def _answers(
     return at, chosen, owner, last
 
 
-class _Reader(NamedTuple):
-    """A stretch of tokens that looks at itself causally, and at all of a prefix before it."""
+class Reader(NamedTuple):
+    """A stretch of tokens that looks at itself causally, and at all of what lies in ``before``: stretches of
+    tokens, each with its place and its length."""
 
     start: int
     length: int
-    before: int
-    prefix: int
+    before: tuple[tuple[int, int], ...] = ()
+
+    @property
+    def prefix(self) -> int:
+        """How many tokens before its own it looks at."""
+        return sum(length for _, length in self.before)
 
 
 def _jobs(blocks: Sequence[Block], device: torch.device) -> Iterator[Job]:
-    prefixes = [_Reader(b.start, b.prefix, 0, 0) for b in blocks]
+    prefixes = [Reader(b.start, b.prefix) for b in blocks]
     rests = [
-        _Reader(start, length, b.start, b.prefix)
+        Reader(start, length, ((b.start, b.prefix),))
         for b in blocks
         for start, length in zip(b.starts, b.lengths, strict=True)
         if length
     ]
     for readers in (prefixes, rests):
-        for alike in _alike(readers):
-            yield _job(alike, device)
+        yield from jobs(readers, device)
 
 
-def _alike(readers: Sequence[_Reader]) -> Iterator[list[_Reader]]:
+def jobs(readers: Sequence[Reader], device: torch.device) -> Iterator[Job]:
+    """Attention for these readers, like with like."""
+    for alike in _alike(readers):
+        yield _job(alike, device)
+
+
+def _alike(readers: Sequence[Reader]) -> Iterator[list[Reader]]:
     """Readers in runs that padding does not blow up."""
-    run: list[_Reader] = []
+    run: list[Reader] = []
     filled = 0
     for reader in sorted(readers, key=lambda r: (-(r.length + r.prefix), -r.length, r.start)):
         length = max([r.length for r in run] + [reader.length])
@@ -218,11 +239,10 @@ def _alike(readers: Sequence[_Reader]) -> Iterator[list[_Reader]]:
         yield run
 
 
-def _job(readers: Sequence[_Reader], device: torch.device) -> Job:
+def _job(readers: Sequence[Reader], device: torch.device) -> Job:
     width, before = max(r.length for r in readers), max(r.prefix for r in readers)
-    start, length, prefix_at, prefix = (
-        torch.tensor([getattr(r, name) for r in readers])[:, None]
-        for name in ("start", "length", "before", "prefix")
+    start, length, prefix = (
+        torch.tensor([getattr(r, name) for r in readers])[:, None] for name in ("start", "length", "prefix")
     )
     q, p = torch.arange(width)[None], torch.arange(before)[None]
     real_q, real_p = q < length, p < prefix
@@ -231,7 +251,13 @@ def _job(readers: Sequence[_Reader], device: torch.device) -> Job:
     seen = torch.cat([real_p[:, None, :].expand(-1, width, -1), own], 2)
     bar = torch.zeros(seen.shape).masked_fill_(~seen, -torch.inf)
     ask = torch.where(real_q, start + q, start)
-    look = torch.cat([torch.where(real_p, prefix_at + p, prefix_at), ask], 1)
+    places = start.repeat(1, before)
+    for row, reader in zip(places, readers, strict=True):
+        at = 0
+        for first, size in reader.before:
+            row[at : at + size] = torch.arange(first, first + size)
+            at += size
+    look = torch.cat([places, ask], 1)
     return Job(ask.to(device), look.to(device), real_q.to(device), bar.to(device))
 
 

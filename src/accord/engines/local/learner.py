@@ -153,7 +153,7 @@ class LocalLearner:
         return found
 
     def update(self, batch: Batch, step: int, loss: Loss, done: float = 0.0) -> StepOutcome:
-        part, totals, pressure = self._accumulate(batch, step, loss)
+        part, totals, felt_2T = self._accumulate(batch, step, loss)
         counts = batch.counts[step]
         terms = {name: total / counts[name] for name, total in totals.items()}
         objective = sum(batch.weights[name] * value for name, value in terms.items())
@@ -172,7 +172,9 @@ class LocalLearner:
         self._step += 1
         self._optimizer.zero_grad(set_to_none=True)
         tokens = sum(len(s.tokens) for s in part.sequences)
-        return StepOutcome(terms, objective, norm, applied, pressure, tokens)
+        pressure_T, logp_T = felt_2T
+        told_T = logp_T[:0] if np.isnan(logp_T).all() else logp_T
+        return StepOutcome(terms, objective, norm, applied, pressure_T, tokens, told_T)
 
     def gradients(self, batch: Batch, step: int, loss: Loss) -> dict[str, Tensor]:
         """What ``update`` would clip and apply, by the parameter's name; nothing is changed."""
@@ -239,11 +241,12 @@ class LocalLearner:
         return ModelRef(name=self.version, path=str(to), base=self._base)
 
     def _accumulate(self, batch: Batch, step: int, loss: Loss) -> tuple[Batch, dict[str, float], Floats]:
-        """Gradients of the whole step in the parameters, the totals of its terms, and the pressure."""
+        """Gradients of the whole step in the parameters, the totals of its terms; of each answer token the
+        pressure, and log π where the loss read it."""
         part, counts = batch.take(batch.steps[step]), batch.counts[step]
-        pressure = np.zeros(int(part.lengths_S().sum()))
+        felt_2T = np.zeros((2, int(part.lengths_S().sum())))
         # Each answer token carries its place, so that micro-batches in any order fill the same array.
-        part = replace(part, tokens={**part.tokens, _PLACE: np.arange(len(pressure), dtype=np.float64)})
+        part = replace(part, tokens={**part.tokens, _PLACE: np.arange(felt_2T.shape[1], dtype=np.float64)})
         totals = _Totals(counts)
         self._optimizer.zero_grad(set_to_none=True)
         for micro in self._micro_batches(part):
@@ -257,9 +260,10 @@ class LocalLearner:
                 if objective.requires_grad:
                     objective.backward()  # pyright: ignore[reportUnknownMemberType]
             self._seen.add(out)
-            if out.pressure_T is not None:
-                pressure[rows.tokens[_PLACE].astype(np.int64)] = out.pressure_T.double().cpu().numpy()
-        return part, totals.read(), pressure
+            place_T = rows.tokens[_PLACE].astype(np.int64)
+            felt = out.felt_2T  # both in one transfer; a loss that reads no log π presses nothing
+            felt_2T[:, place_T] = [[0.0], [np.nan]] if felt is None else felt.cpu().numpy()
+        return part, totals.read(), felt_2T
 
     def _answers(self, sequences: Sequence[Masked]) -> Answers:
         critic = self._critic

@@ -36,31 +36,33 @@ class ReferenceCache:
         self._known: dict[str, Floats] = {}
 
     @classmethod
-    def of(cls, opened: Opened, dtype: torch.dtype) -> Self:
-        """The cache for this model, computed in this dtype as this machine does it now."""
+    def of(cls, opened: Opened, dtype: torch.dtype, way: str = "") -> Self:
+        """The cache for this model, computed in this dtype and ``way`` as this machine does it now."""
         import torch
 
         from accord.engines.local.models import manifest_digest, model_manifest
 
         machine = f"{dtype}/{opened.model.device.type}/{torch.get_num_threads()}/{torch.__version__}"
-        about = f"{manifest_digest(model_manifest(opened.folder))}/{opened.template_digest}/{machine}"
+        about = f"{manifest_digest(model_manifest(opened.folder))}/{opened.template_digest}/{machine}{way}"
         name = hashlib.sha256(about.encode()).hexdigest()[:24]
         return cls(models_folder().parent / "reference" / f"{name}.sqlite", about)
+
+    def lacking(self, sequences: Sequence[Masked]) -> list[Masked]:
+        """Those that no pass has measured yet, each once: what ``fill`` will ask for."""
+        lacking = {k: s for s in sequences if (k := self._key(s)) not in self._known}
+        stored = self._read(list(lacking))
+        self._known.update({k: v for k, v in stored.items() if len(v) == sum(lacking[k].answer)})
+        return [s for k, s in lacking.items() if k not in self._known]
 
     def fill(
         self, sequences: Sequence[Masked], measure: Callable[[Sequence[Masked]], list[Floats]]
     ) -> list[Floats]:
         """One array per sequence; only those that no pass has measured yet are measured."""
-        keys = [self._key(s) for s in sequences]
-        lacking = {k: s for k, s in zip(keys, sequences, strict=True) if k not in self._known}
-        stored = self._read(list(lacking))
-        self._known.update({k: v for k, v in stored.items() if len(v) == sum(lacking[k].answer)})
-        new = {k: s for k, s in lacking.items() if k not in self._known}
-        if new:
-            found = dict(zip(new, measure(list(new.values())), strict=True))
+        if new := self.lacking(sequences):
+            found = dict(zip(map(self._key, new), measure(new), strict=True))
             self._known.update(found)
             self._write(found)
-        return [self._known[k] for k in keys]
+        return [self._known[self._key(s)] for s in sequences]
 
     def _key(self, sequence: Masked) -> str:
         text = json.dumps([self._about, *sequence])

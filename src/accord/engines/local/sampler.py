@@ -17,23 +17,26 @@ from accord.ports import How, Scored
 from accord.progress import Progress, Silent
 from accord.records import Episode, Prompt, Response
 from accord.records import Sequence as Masked
-from accord.records.rows import Group, Text
+from accord.records.rows import Floats, Group, Text
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
     from accord.engines.local.decoder import Decoder
     from accord.engines.local.models import Opened
+    from accord.engines.local.reference import ReferenceCache
 
 __all__ = ["LocalSampler"]
 
 _SCORED_TOKENS = 4096
+_KEPT = frozenset({"logp"})
 
 
 class LocalSampler:
     """Answers by the ``decoder``, scores by ``forward``. ``forced``: answers of set lengths, for benchmarks.
 
     ``current`` tells the version of the weights now; once it differs from ``policy`` this view raises.
+    ``standing``, for weights that never move: log-probabilities on disk; what stands there is not computed.
     """
 
     can = frozenset({"sample", "logp", "rank", "entropy", "support"})
@@ -55,6 +58,7 @@ class LocalSampler:
         self._current = current or (lambda: policy)
         self._progress = progress or Silent()
         self._forward = forward
+        self.standing: ReferenceCache | None = None
 
     @property
     def model(self) -> PreTrainedModel:
@@ -101,22 +105,29 @@ class LocalSampler:
                 "the caller of LocalSampler", f"asks for {sorted(self.can)}", f"{sorted(want)}"
             )
         sequences = [self._sequence(text) for text in texts]
-        columns: dict[int, Scored] = {}
+        if self.standing is None or want != _KEPT:
+            found = await self._measured(sequences, want)
+            return [Scored(columns, self._opened.tokenizer_digest) for columns in found]
+        new = await self._measured(self.standing.lacking(sequences), want)
+        logp_S = self.standing.fill(sequences, lambda _: [columns["logp"] for columns in new])
+        return [Scored({"logp": logp_T}, self._opened.tokenizer_digest) for logp_T in logp_S]
+
+    async def _measured(self, sequences: Sequence[Masked], want: frozenset[str]) -> list[dict[str, Floats]]:
+        columns: dict[int, dict[str, Floats]] = {}
         for group in passes(sequences, _SCORED_TOKENS, self._forward.share):
             part = [sequences[i] for i in group]
-            measured = {name: c.cpu().numpy() for name, c in self._forward.columns(part, want).items()}
+            measured = {name: c.cpu().numpy() for name, c in self._forward.scored(part, want).items()}
             cuts = np.cumsum([sum(s.answer) for s in part])[:-1]
             split = {name: np.split(column, cuts) for name, column in measured.items()}
             for k, i in enumerate(group):
-                columns[i] = Scored(
-                    {n: parts[k] for n, parts in split.items()}, self._opened.tokenizer_digest
-                )
+                columns[i] = {name: parts[k] for name, parts in split.items()}
             await asyncio.sleep(0)
-        return [columns[i] for i in range(len(texts))]
+        return [columns[i] for i in range(len(sequences))]
 
     def load(self, weights: dict[str, torch.Tensor], version: str) -> None:
         """Take over another model's weights; what ``Learner.publish`` calls."""
         self._opened.model.load_state_dict(weights)
+        self.standing = None
         self._forward.refresh(whole=True)
         self._decoder.forget()
         self.policy = version

@@ -128,12 +128,12 @@ class RankLearner(LocalLearner):
         seen, self._seen.rows = self._seen.rows, []
         try:
             with self._group.agreed():
-                part, totals, pressure = super()._accumulate(batch, step, loss)
+                part, totals, felt_2T = super()._accumulate(batch, step, loss)
         finally:
             found, self._seen.rows = self._seen.rows, seen
         if self._task.needs.scores:
             self._seen.keep([row for rows in self._group.everyone(found) for row in rows])
-        return part, *self._added(totals, pressure)
+        return part, *self._added(totals, felt_2T)
 
     def _micro_batches(self, part: Batch) -> list[list[int]]:
         """Those of this rank's rows, by their places in ``part``, where their pressures belong."""
@@ -160,14 +160,15 @@ class RankLearner(LocalLearner):
             read=ahead.read // place.size,
         )
 
-    def _added(self, totals: dict[str, float], pressure: Floats) -> tuple[dict[str, float], Floats]:
-        """Totals and pressure over all ranks; gradients too, in the parameters.
+    def _added(self, totals: dict[str, float], felt_2T: Floats) -> tuple[dict[str, float], Floats]:
+        """Totals, pressure and log π over all ranks; gradients too, in the parameters. A rank has zeros where
+        a token is another's.
 
         A weight that no rank has a gradient of keeps none: the optimizer leaves it, and decays nothing.
         """
         names, trained = sorted(totals), list(self._trained.values())
         has_P = [float(parameter.grad is not None) for parameter in trained]
-        sums = np.concatenate([[totals[name] for name in names], has_P, pressure])
+        sums = np.concatenate([[totals[name] for name in names], has_P, felt_2T.ravel()])
         self._group.add(torch.as_tensor(sums))  # the tensor is these numbers, not a copy of them
         reached = sums[len(names) : len(names) + len(trained)]
         for bucket in _buckets([p for p, count in zip(trained, reached, strict=True) if count]):
@@ -178,7 +179,8 @@ class RankLearner(LocalLearner):
             for parameter in bucket:
                 parameter.grad = flat[start : start + parameter.numel()].view_as(parameter).to(parameter)
                 start += parameter.numel()
-        return dict(zip(names, sums[: len(names)].tolist(), strict=True)), sums[len(names) + len(trained) :]
+        felt_2T = sums[len(names) + len(trained) :].reshape(2, -1)
+        return dict(zip(names, sums[: len(names)].tolist(), strict=True)), felt_2T
 
     def _checksum(self) -> int:
         found = 0

@@ -90,7 +90,7 @@ class ScriptedLearner:
                 self._table.rows[context] = self._table.raw(context) - self._pace.lr * slope
         self._step += 1
         tokens = sum(len(s.tokens) for s in part.sequences)
-        return StepOutcome(terms, objective, norm, applied, found.pressure_T, tokens)
+        return StepOutcome(terms, objective, norm, applied, found.pressure_T, tokens, now_T)
 
     def save(self, to: Path) -> ModelRef:
         to.mkdir(parents=True, exist_ok=True)
