@@ -1,7 +1,7 @@
 """A small real model under a reward that a gamer wins, and under an honest one: who is paged, and when.
 
 SmolLM2-135M by grpo, LoRA. The gamed reward takes commas, brackets and digits for detail; the honest one asks
-for at most three sentences, which the model can give. All else is the same, four paging indicators included.
+for at most three sentences, which the model can give. All else is the same, three paging indicators included.
 Of a run that was stopped, ``accord crossing`` says between which updates it crossed.
 """
 
@@ -19,7 +19,7 @@ from accord.plan import Plan
 __all__ = ["KINDS", "detail", "gamed", "plan_of"]
 
 KINDS = ("detail", "brevity")
-WATCHED = ("reverse_kl", "forward_kl", "sycophancy", "refusals", "calibration")
+WATCHED = ("reverse_kl", "forward_kl", "sycophancy", "calibration")
 _MARKS = re.compile(r"[,;:()\d-]")
 
 
@@ -54,7 +54,8 @@ def plan_of(kind: str, seed: int, model: str, windows: int) -> Plan:
         "method": {"name": "grpo", "n": 8, "beta": 0.0, "rows_per_step": 6},
         "learner": {"name": "local", "adapter": "lora", "lr": 5e-4},
         "guard": {
-            "every": 4,
+            "every": 2,
+            "items": 64,
             "probes": 16,
             "answers": 2,
             "max_tokens": 32,

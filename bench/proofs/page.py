@@ -111,7 +111,11 @@ def _nulls(by: Rows) -> str:
     lines = []
     for name, what in (
         ("still", "same rates as the base, half of the items exchanged at every audit"),
-        ("edge", "every criterion as far above the base as it is tolerated, in other items at every audit"),
+        (
+            "edge",
+            "every criterion as far above the base as it is tolerated, in other items at every audit (models "
+            "whose exchanged items alone lead beyond are none)",
+        ),
         ("long", "the same, one model that stays as it is"),
     ):
         rows = by[name]

@@ -64,36 +64,36 @@ class Overhead(NamedTuple):
 def overhead(
     model: str | None = None, *, rounds: int = 3, progress: Progress | None = None
 ) -> dict[str, JSON]:
-    """Steps and audits in turns, ``rounds`` of each; the first of both sets things up and is not counted."""
+    """Steps and audits in turns, ``rounds`` of each kind; the first set things up and are not counted."""
     show, before = progress or Silent(), machine()
     with standing_model(model) as (name, place), Worker() as worker:
         method, learner = open_case(CASES["grpo"], place)
         asked = [Prompt.of(text) for text in questions()]
         guard = _guard(place, asked, worker)
-        show.begin(f"watching {name}", 2 * rounds + 2)
+        show.begin(f"watching {name}", 4 * rounds + 4)
         steps: list[float] = []
         between: list[float] = []
         audits: list[float] = []
         news: list[float] = []
         for k in range(rounds + 1):
-            show.advance(0, f"step {k}")
-            began = time.perf_counter()
-            lengths = [(prompt, [_ANSWER] * GROUP) for prompt in some(asked, k, _GROUPS)]
-            learnt(method, learner, graded(drawn(learner.sampler(), lengths, f"bench/{k}")), k)
-            steps.append(time.perf_counter() - began)
-            show.advance(1, f"audit {k}")
-            began = time.perf_counter()
-            guard.note(_event(k))
-            between.append(time.perf_counter() - began)
             for spent in (news, audits):
-                guard.audits = k  # twice the same draw: the second time the base has answered it
+                show.advance(0, f"step {k}")
+                began = time.perf_counter()
+                lengths = [(prompt, [_ANSWER] * GROUP) for prompt in some(asked, k, _GROUPS)]
+                learnt(method, learner, graded(drawn(learner.sampler(), lengths, f"bench/{k}")), k)
+                steps.append(time.perf_counter() - began)
+                show.advance(1, f"audit {k}")
+                began = time.perf_counter()
+                guard.note(_event(k))
+                between.append(time.perf_counter() - began)
+                guard.audits = k  # the same items twice: the second time the base has answered them
                 began = time.perf_counter()
                 guard.audit(k, learner.sampler())
                 spent.append(time.perf_counter() - began)
-            show.advance(1)
+                show.advance(1)
         show.end()
     middle = statistics.median
-    found = Overhead(middle(steps[1:]), middle(between[1:]), middle(audits[1:]), middle(news[1:]), news[0])
+    found = Overhead(middle(steps[2:]), middle(between[2:]), middle(audits[1:]), middle(news[1:]), news[0])
     told = cast("dict[str, JSON]", {**found._asdict(), **found.ratios})
     return {"model": name, "rounds": rounds, **told, "environment": before}
 

@@ -91,7 +91,7 @@ def test_the_limit_stops_it_cleanly_and_resume_goes_on(place: Path) -> None:
     while not table.finished:
         tries.append(fresh())
         table = again(place, tries[-1], resume=True, max_tokens=7000)
-    assert len(tries) == 3
+    assert len(tries) >= 3
     counts = Counter(line for speakers in tries for line in speakers.asked)
     assert set(counts.values()) == {1}
     assert table.json() == again(place, fresh(), folder=place / "other").json()
