@@ -12,6 +12,7 @@ import typer
 
 from accord.cli.codes import Exit
 from accord.cli.lines import broken, terminal
+from accord.cli.place import written_plan
 from accord.cli.runs import Json, Quiet
 from accord.cli.show import Screen, table
 
@@ -89,7 +90,6 @@ def gate(  # size: a parameter is an option here
     """
     from accord.gating import Keeping, read_signed, sign, signed_file, with_signed
     from accord.gating import gate as check
-    from accord.plan import read_plan
 
     here = str(Path.cwd())
     if here not in sys.path:  # where module:function may lie; what is installed comes first
@@ -99,9 +99,12 @@ def gate(  # size: a parameter is an option here
         missing = ", ".join(option for option, value in told.items() if not value)
         raise typer.BadParameter(f"a person answers for an exception, for a reason: {missing} is missing")
     screen = Screen(json, quiet)
-    tree = read_plan(plan).set(settings or [])
+    tree, said = written_plan(plan)
+    tree = tree.set(settings or [])
     file = signed_file(plan, folder)
     with screen.working() as progress:
+        for line in said:
+            progress.say(line)
         found = check(
             tree,
             values=values,

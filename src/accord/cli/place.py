@@ -1,13 +1,17 @@
-"""Where a command works: the run folder that an interrupt or a fault should name."""
+"""Where a command works: the run folder that an interrupt or a fault names, and the plan it is given."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from accord.errors import Unreadable, nearest
 
-__all__ = ["Place", "run_folder"]
+if TYPE_CHECKING:
+    from accord.plan import Plan
+
+__all__ = ["Place", "run_folder", "written_plan"]
 
 
 @dataclass
@@ -44,3 +48,13 @@ def run_folder(run: Path, runs: Path) -> Path:
 
 def _folders(runs: Path) -> list[str]:
     return [path.name for path in runs.iterdir() if path.is_dir()] if runs.is_dir() else []
+
+
+def written_plan(file: Path) -> tuple[Plan, list[str]]:
+    """The plan in a file; where there is none, the one of that name that ships with Accord; what to say."""
+    from accord.plan import read_plan, shipped_plans
+
+    shipped = shipped_plans()
+    if not file.exists() and file.name == str(file) and file.stem in shipped:
+        return read_plan(shipped[file.stem]), [f"no {file} here: the one that ships with Accord is run"]
+    return read_plan(file), []

@@ -23,7 +23,7 @@ from accord.cli.begin import (
     where,
 )
 from accord.cli.codes import Exit
-from accord.cli.place import Place, run_folder
+from accord.cli.place import Place, run_folder, written_plan
 from accord.cli.show import Screen
 from accord.errors import nearest
 
@@ -118,7 +118,7 @@ def run(  # size: a parameter is an option here
     if file is not None:
         if odd := [option for option, value in given.items() if value not in (None, [])]:
             raise typer.BadParameter(f"{odd[0]} goes with a method; a plan is changed by --set")
-        tree, lines = _written(file)
+        tree, lines = written_plan(file)
         tree, beside = tree.set(settings or []), file.parent
     else:
         from accord.recipes import Length, Wish
@@ -136,16 +136,6 @@ def run(  # size: a parameter is an option here
             tree, runs=runs, name=name, progress=progress, store=store, beside=beside, track=track or ()
         )
     return _told(outcome, screen, repeat=file is None)
-
-
-def _written(file: Path) -> tuple[Plan, list[str]]:
-    """The plan in a file; where there is none, the one of that name that ships with Accord; what to say."""
-    from accord.plan import read_plan, shipped_plans
-
-    shipped = shipped_plans()
-    if not file.exists() and file.name == str(file) and file.stem in shipped:
-        return read_plan(shipped[file.stem]), [f"no {file} here: the one that ships with Accord is run"]
-    return read_plan(file), []
 
 
 def _shared(plan: Plan, processes: int) -> Plan:

@@ -82,3 +82,12 @@ def test_an_exception_needs_a_person_and_a_reason(capsys: pytest.CaptureFixture[
     assert main(["gate", "plan.toml", "--check", "base_audit", "--quiet", *firm]) == 2
     said = capsys.readouterr().err
     assert "nobody can sign for this" in said and "accord audit scripted --depth standard" in said
+
+
+def test_a_plan_that_ships_goes_by_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["gate", "dpo.toml", "--check", "panels", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["plan"], found["findings"][0]["status"]) == ("dpo", "passed")
