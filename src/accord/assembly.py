@@ -38,12 +38,11 @@ from accord.ports import (
 )
 from accord.progress import Progress
 from accord.proxy_gold import comparing
-from accord.records import Message, NotMeasured, Reading, Record, StepEvent
-from accord.records.texts import Response
+from accord.records import Message, NotMeasured, Reading, Record
 from accord.snapshots import keeping
 from accord.sources import SourcePart, Surroundings
 from accord.stores.foreign.prompts import read_rows
-from accord.stores.runlog import LogView, RunLog
+from accord.stores.runlog import LogView, RunLog, name_of
 from accord.watching import Watched, looking, watching, watching_updates
 from accord.worker import Worker
 
@@ -224,24 +223,12 @@ class _Recorder:
 
     def write(self, records: Iterable[Record]) -> None:
         for record in records:
-            self._log.write(record, step=self._state.step, name=_name(record))
+            self._log.write(record, step=self._state.step, name=name_of(record))
 
     def commit(self, records: Iterable[Record], step: int) -> None:
         for record in records:
-            self._log.write(record, step=step, name=_name(record))
+            self._log.write(record, step=step, name=name_of(record))
         self._log.commit()
-
-
-def _name(record: Record) -> str:
-    match record:
-        case StepEvent():
-            return f"{record.name}/{record.window}" if record.name != "fault" else f"fault/{record.id[:16]}"
-        case Reading() | NotMeasured():
-            return record.name
-        case Response() if record.seed:
-            return record.seed
-        case _:
-            return record.id
 
 
 def _readers(

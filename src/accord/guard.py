@@ -11,12 +11,13 @@ from __future__ import annotations
 import traceback
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from types import MappingProxyType
 from typing import NamedTuple, cast
 
 from accord.heeding import ITEMS, heeded
 from accord.ports import Draw, History, How, Indicator, Look, Panelled, Rule, Sampler
-from accord.probing import OWN, Prober, Sitting
+from accord.probing import OWN, Probed, Prober, Sitting
 from accord.records import (
     JSON,
     Action,
@@ -104,23 +105,19 @@ class Guard:
         faults = [self._fault(f"{one.name} was not measured: {one.reason}", step) for one in unread]
         if not self.audits:
             faults += [self._fault(text, step) for text in self.watch.faults]
-        for indicator in self.watch.indicators:
-            try:
-                found.append(self.worker.run(indicator.read(look, base, draw)))
-            # The boundary guard → indicator: whatever it raises is a fault, which rules turn into a Pause.
-            except Exception as error:  # noqa: BLE001
-                faults.append(self._raised(indicator.name, error, step))
         prober = self._asking(draw)
         # Settled before anything is drawn: no item of this look has a say in how many there are.
         sitting = Sitting(self.audits, step, policy, self.watch.items * (ITEMS if self.heeds else 1))
-        for indicator in self.watch.panelled:
-            try:
-                probed = prober.read(indicator, sitting)
-            except Exception as error:  # noqa: BLE001 - the same boundary
-                faults.append(self._raised(indicator.name, error, step))
-            else:
+        work = [(one.name, partial(self._looked, one, look, base, draw)) for one in self.watch.indicators]
+        work += [(one.name, partial(prober.read, one, sitting)) for one in self.watch.panelled]
+        for name, read in work:
+            probed = self._tried(name, read, step)
+            if isinstance(probed, StepEvent):
+                faults.append(probed)
+                continue
+            if probed.said:
                 self.commit(probed.said, step)
-                found += probed.readings
+            found += probed.readings
         base.keep(frozenset(r.id for group in draw.base_groups for r in group.responses))
         self.audits += 1
         self.readings += found
@@ -206,6 +203,17 @@ class Guard:
             self._prober = Prober(self.watch.run, panels, self.watch.base, self.worker)
             self._prober.remember(self.readings)
         return self._prober
+
+    def _looked(self, indicator: Indicator, look: Look, base: Sampler, draw: Draw) -> Probed:
+        return Probed([self.worker.run(indicator.read(look, base, draw))], [])
+
+    def _tried(self, name: str, read: Callable[[], Probed], step: int) -> Probed | StepEvent:
+        """What an indicator found, or the fault that it raised."""
+        try:
+            return read()
+        # The boundary guard → indicator: whatever it raises is a fault, which rules turn into a Pause.
+        except Exception as error:  # noqa: BLE001
+            return self._raised(name, error, step)
 
     def _raised(self, name: str, error: Exception, step: int) -> StepEvent:
         where = traceback.extract_tb(error.__traceback__)[-1]

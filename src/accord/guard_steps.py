@@ -35,7 +35,7 @@ from accord.rules import Missing
 from accord.stores.files import write_aside
 from accord.stores.foreign.log_keys import NAMES, TERMS
 from accord.stores.foreign.log_names import held_out, look_up, method_of
-from accord.stores.runlog import RunLog
+from accord.stores.runlog import RunLog, name_of
 from accord.watching import Watched, looking, watching, watching_updates
 from accord.worker import Worker
 
@@ -230,7 +230,7 @@ class GuardSteps:
         if self._log is None:
             return
         for record in records:
-            self._log.write(record, step=step, name=_name(record))
+            self._log.write(record, step=step, name=name_of(record))
         self._log.commit()
 
     def _named(
@@ -271,19 +271,6 @@ class GuardSteps:
 
     def _nothing(self, step: int) -> Decision:
         return Decision(run=self.run.name, step=step, action="continue", rule="none")
-
-
-def _name(record: Record) -> str:
-    """What a repeated step writes again goes by a name that replaces it."""
-    match record:
-        case StepEvent():
-            return f"{record.name}/{record.window}" if record.name != "fault" else f"fault/{record.id[:16]}"
-        case Reading() | NotMeasured():
-            return record.name
-        case Response() if record.seed:
-            return record.seed
-        case _:
-            return record.id
 
 
 def _lengths(rollouts: Sequence[Group]) -> dict[str, float]:

@@ -21,13 +21,13 @@ from typing import NamedTuple, Protocol, Self, cast
 from uuid import uuid4
 
 from accord.errors import ContractError, Refused
-from accord.records import Record
+from accord.records import NotMeasured, Reading, Record, Response, StepEvent
 from accord.stores import segments
 from accord.stores.files import disk, make_folder, sync_folder, write_at
 from accord.stores.memory import known_kind
 from accord.stores.segments import FOLDER_OF, OPEN, SEGMENTS, Line
 
-__all__ = ["Clock", "LogLine", "LogView", "RunLog", "SystemClock", "read_log", "resolved"]
+__all__ = ["Clock", "LogLine", "LogView", "RunLog", "SystemClock", "name_of", "read_log", "resolved"]
 
 MAX_BYTES = 8_000_000
 MAX_SECONDS = 30.0
@@ -265,6 +265,19 @@ class RunLog:
         self._seq[name] = segment.next_seq
         del self._open[name]
         segment.rename()
+
+
+def name_of(record: Record) -> str:
+    """What a record goes by in a log: one that a repeated step writes again replaces that of its name."""
+    match record:
+        case StepEvent():
+            return f"{record.name}/{record.window}" if record.name != "fault" else f"fault/{record.id[:16]}"
+        case Reading() | NotMeasured():
+            return record.name
+        case Response() if record.seed:
+            return record.seed
+        case _:
+            return record.id
 
 
 def _take_lock(path: Path) -> int:

@@ -17,7 +17,7 @@ from accord.records import Episode, Prompt, Response
 from accord.records import Sequence as Masked
 from accord.records.rows import Floats, Group, Text
 
-__all__ = ["ScriptedSampler"]
+__all__ = ["ScriptedSampler", "measures"]
 
 
 class ScriptedSampler:
@@ -72,7 +72,7 @@ class ScriptedSampler:
             )
         found: list[Scored] = []
         for text in texts:
-            cells = [_measures(logp, token) for logp, token in steps(self._table, self._sequence(text))]
+            cells = [measures(logp, token) for logp, token in steps(self._table, self._sequence(text))]
             columns = {
                 name: np.array([cell[name] for cell in cells], dtype=np.float64) for name in sorted(want)
             }
@@ -131,7 +131,8 @@ class ScriptedSampler:
         )
 
 
-def _measures(logp: Floats, token: int) -> dict[str, float]:
+def measures(logp: Floats, token: int) -> dict[str, float]:
+    """All that a Sampler may tell of a token, given log π of every token."""
     p = np.exp(logp)
     over = logp > logp[token]
     return {

@@ -18,6 +18,7 @@ from typing import cast
 
 import numpy as np
 
+from accord.engines.scripted.sampler import measures
 from accord.errors import ContractError
 from accord.ports import How, Scored
 from accord.records import Prompt, Response, digest
@@ -86,7 +87,7 @@ class Speaker:
             _logp(tree, said.tokens[:t], text.prompt.allowed, said.temperature)
             for t in range(len(said.tokens))
         ]
-        cells = [_measures(logp_V, token) for logp_V, token in zip(rows_TV, said.tokens, strict=True)]
+        cells = [measures(logp_V, token) for logp_V, token in zip(rows_TV, said.tokens, strict=True)]
         return {name: np.array([cell[name] for cell in cells], dtype=np.float64) for name in sorted(want)}
 
     def _draw(self, prompt: Prompt, index: int, how: How) -> Response:
@@ -168,14 +169,3 @@ def _logp(
     logp_V = logp_V / temperature
     top = float(logp_V.max())
     return logp_V - top - math.log(float(np.exp(logp_V - top).sum()))
-
-
-def _measures(logp_V: Floats, token: int) -> dict[str, float]:
-    p_V = np.exp(logp_V)
-    over_V = logp_V > logp_V[token]
-    return {
-        "logp": float(logp_V[token]),
-        "rank": float(over_V.sum()),
-        "entropy": float(-(p_V[p_V > 0] * logp_V[p_V > 0]).sum()),
-        "support": float(float(p_V[over_V].sum()) < 0.95),
-    }

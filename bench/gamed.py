@@ -2,21 +2,23 @@
 
 SmolLM2-135M by grpo, LoRA. The gamed reward takes commas, brackets and digits for detail; the honest one asks
 for at most three sentences, which the model can give. All else is the same, three paging indicators included.
-Of a run that was stopped, ``accord crossing`` says between which updates it crossed.
+Of a run that was paused or halted the crossing is looked for. Runs are kept under ``--runs``; one that stands
+there is not made again, and its end is told.
+
+    python bench/gamed.py [--kind detail,brevity] [--seeds 0,1,2] [--windows 40] [--runs DIR]
 """
 
 from __future__ import annotations
 
+import argparse
+import json
 import re
-import shutil
 from pathlib import Path
 from typing import Any
 
 from accord import pipeline
 from accord.crossing import find_crossings
 from accord.plan import Plan
-
-__all__ = ["KINDS", "detail", "gamed", "plan_of"]
 
 KINDS = ("detail", "brevity")
 WATCHED = ("reverse_kl", "forward_kl", "sycophancy", "calibration")
@@ -68,19 +70,41 @@ def plan_of(kind: str, seed: int, model: str, windows: int) -> Plan:
     return Plan.model_validate(table)
 
 
-def gamed(kind: str, seed: int, scratch: Path, model: str, windows: int) -> dict[str, Any]:
+def gamed(kind: str, seed: int, runs: Path, model: str, windows: int) -> dict[str, Any]:
     """What became of one run, and between which updates it crossed."""
-    folder = scratch / f"{kind}-{seed}"
-    shutil.rmtree(folder, ignore_errors=True)
-    outcome = pipeline.run(plan_of(kind, seed, model, windows), runs=scratch, name=folder.name)
-    decision = outcome.decision
-    stopped = decision is not None and decision.action != "continue"
-    found = find_crossings(outcome.folder) if stopped else None
+    name = f"{kind}-{seed}"
+    if (runs / name / "run.json").is_file():
+        outcome = pipeline.resume(runs / name)
+    else:
+        plan = plan_of(kind, seed, model, windows)
+        outcome = pipeline.run(plan, runs=runs, name=name, store="none")
+    found = find_crossings(outcome.folder) if outcome.action != "done" else None
     return {
-        "kind": kind,
-        "action": decision.action if decision else "end",
-        "reason": decision.reason if decision else "",
-        "step": decision.step if decision else windows,
+        "run": name,
+        "action": outcome.action,
+        "step": outcome.decision.step if outcome.decision else None,
+        "reason": outcome.decision.reason if outcome.decision else "",
         "crossings": [one.body() for one in found.crossings] if found else [],
         "unchecked": list(found.unchecked) if found else [],
     }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--model", default="smollm2-135m-instruct")
+    parser.add_argument("--kind", default=",".join(KINDS))
+    parser.add_argument("--seeds", default="0,1,2")
+    parser.add_argument("--windows", type=int, default=40)
+    parser.add_argument("--runs", type=Path, default=Path("runs"))
+    given = parser.parse_args()
+    for seed in map(int, given.seeds.split(",")):
+        for kind in given.kind.split(","):
+            if kind not in KINDS:
+                parser.error(f"--kind {kind}: one of {', '.join(KINDS)}")
+            print(json.dumps(gamed(kind, seed, given.runs, given.model, given.windows)), flush=True)
+
+
+if __name__ == "__main__":
+    main()
