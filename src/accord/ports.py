@@ -63,6 +63,8 @@ __all__ = [
     "Overseer",
     "Panelled",
     "Pooled",
+    "Queue",
+    "Queued",
     "Reads",
     "Recording",
     "Referred",
@@ -404,6 +406,51 @@ class Seated(Protocol):
     def seated(self, samplers: Mapping[str, Sampler]) -> Overseer:
         """The overseer ready to judge; its config now holds the weights too. PlanError where a sampler is
         missing or cannot do what is asked of it. ``samplers`` may hold those of other overseers."""
+        ...
+
+
+class Queue(Protocol):
+    """Where questions wait for people. What they said is kept there; a run keeps the ids of it."""
+
+    @property
+    def id(self) -> str:
+        """Of this queue, wherever it is moved to: judgments of two queues are of different people."""
+        ...
+
+    def post(self, questions: Sequence[Question], records: Sequence[Record], slots: int = 1) -> None:
+        """Ask people. ``records`` are all the texts that the questions name; ``slots``: how many judge each.
+
+        Posted again, a question keeps its slots, and gets more where there are fewer than now asked for.
+        """
+        ...
+
+    async def answer(self, question: str, slot: int, deadline: float | None = None) -> Judgment | None:
+        """What the person in that slot said, once it is said; None when ``deadline`` seconds are over.
+
+        KeyError where the question was never posted with so many slots.
+        """
+        ...
+
+    def judgment(self, judgment: str) -> Judgment | None:
+        """A judgment as it was given, though it was amended later; None where its person withdrew it.
+
+        KeyError where no such judgment was ever given here.
+        """
+        ...
+
+
+@runtime_checkable
+class Queued(Protocol):
+    """An overseer that waits for people, itself or through others it is made of."""
+
+    @property
+    def queues(self) -> tuple[str, ...]:
+        """The databases by path or URL, as a plan names them."""
+        ...
+
+    def queued(self, queues: Mapping[str, Queue]) -> Overseer:
+        """The overseer ready to ask; its config now holds the ids of the queues. PlanError for one that is
+        missing."""
         ...
 
 

@@ -7,6 +7,7 @@ with a reason, and an abstention is never turned into a zero or a tie.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import Annotated, ClassVar, Literal, Self
 
@@ -25,6 +26,7 @@ __all__ = [
     "Abstention",
     "By",
     "Critiqued",
+    "Example",
     "Graded",
     "Instrument",
     "Judgment",
@@ -34,8 +36,11 @@ __all__ = [
     "Point",
     "Question",
     "Ranked",
+    "Rendering",
     "Revised",
+    "Selection",
     "Spread",
+    "Times",
     "Verdict",
 ]
 
@@ -54,21 +59,53 @@ class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+class Example(_Part):
+    """A worked example of an instrument: what was asked, the answers, the verdict in words, and why."""
+
+    prompt: str
+    responses: tuple[str, ...]
+    verdict: str
+    why: str = ""
+
+
 class Instrument(_Part):
-    """The wording a question is asked in. Another wording is another instrument."""
+    """The wording a question is asked in. Another wording, or another version, is another instrument.
+
+    ``dimensions`` names the scores of a grade, one without a name where it is empty.
+    """
 
     wording: str = ""
+    version: str = ""
     scale: tuple[float, float] | None = None
+    dimensions: tuple[str, ...] = ()
     options: tuple[str, ...] = ()
     principles: tuple[str, ...] = ()
+    examples: tuple[Example, ...] = ()
     allows: tuple[Literal["tie", "strength", "acceptability", "abstention"], ...] = ("tie", "abstention")
 
 
+class Selection(_Part):
+    """Why this question was chosen among others: the arm, and the exact propensity of entering the queue.
+
+    ``pool``: the hash of what could have been chosen; ``selector``: name and version of what chose.
+    """
+
+    arm: str
+    propensity: float = Field(gt=0, le=1)
+    selector: str
+    pool: str
+    seed: int
+
+
 class Question(Record):
-    """What is asked about which answers. Where and when it was asked stays outside its id."""
+    """What is asked about which answers. Why it was chosen, and where and when it was asked, stay outside its
+    id: two questions that are else equal are the same.
+
+    ``evidence``: ids of what is shown beside the answers. ``revisits``: the judgment that is repeated.
+    """
 
     kind: ClassVar[str] = "question"
-    outside: ClassVar[frozenset[str]] = frozenset({"asked_for"})
+    outside: ClassVar[frozenset[str]] = frozenset({"asked_for", "selection"})
 
     asks: Kind
     prompt: str
@@ -76,6 +113,7 @@ class Question(Record):
     instrument: Instrument = Instrument()
     evidence: tuple[str, ...] = ()
     revisits: str | None = None
+    selection: Selection | None = None
     asked_for: str = ""
 
     @model_validator(mode="after")
@@ -111,7 +149,11 @@ class _Verdict(_Part):
 
 
 class Ranked(_Verdict):
-    """An order: tiers of response ids, best first; ids in one tier are tied."""
+    """An order: tiers of response ids, best first; ids in one tier are tied.
+
+    ``strength``, of two answers: from 3 (the question's first is much better) to −3 (its second is), 0 for a
+    tie. ``acceptable``: those that are good enough; none of them is no tie.
+    """
 
     type: Literal["ranked"] = "ranked"
     tiers: tuple[tuple[str, ...], ...]
@@ -217,11 +259,34 @@ class By(_Part):
     config: str
 
 
+class Rendering(_Part):
+    """How a question stood on the screen. ``digest``: of the page's text; ``hidden``: what was not shown."""
+
+    layout: str
+    hidden: tuple[str, ...] = ()
+    locale: str = ""
+    client: str = ""
+    digest: str = ""
+
+
+class Times(_Part):
+    """Seconds since the epoch, and how long a person was at it."""
+
+    shown: float
+    first_input: float | None = None
+    submitted: float
+    active: float = Field(default=0.0, ge=0)
+
+
 class Judgment(Record):
-    """One overseer's answer to one question."""
+    """One overseer's answer to one question. ``shown``: the answers in the order they were shown in.
+
+    Of persons: ``consent`` names the version they agreed to, and ``salt`` is random, so that nobody can guess
+    from an id what was said. Times, like costs, stay outside the id.
+    """
 
     kind: ClassVar[str] = "judgment"
-    outside: ClassVar[frozenset[str]] = frozenset({"cost", "note"})
+    outside: ClassVar[frozenset[str]] = frozenset({"cost", "note", "times"})
 
     question: str
     by: By
@@ -231,6 +296,9 @@ class Judgment(Record):
     confidence: float | None = Field(default=None, ge=0, le=1)
     rationale: str = ""
     marks: tuple[Mark, ...] = ()
+    rendering: Rendering | None = None
+    times: Times | None = None
+    consent: str = ""
     salt: str = ""
     cost: Cost = Cost()
     note: str = ""
@@ -241,18 +309,25 @@ class Judgment(Record):
             raise ValueError("a judgment has either a verdict or an abstention")
         return self
 
-    def problem_with(self, question: Question) -> str | None:
-        """Why this verdict cannot answer that question, or None. The desk refuses such judgments."""
+    def problem_with(self, question: Question, lengths: Mapping[str, int] | None = None) -> str | None:
+        """Why this verdict cannot answer that question, or None. The desk refuses such judgments.
+
+        ``lengths``: code points of each answer, where marks are to be held to them.
+        """
+        if problem := self._marks_beyond(question, lengths):
+            return problem
         asked = set(question.responses)
         if self.verdict is not None and not isinstance(self.verdict, _FITTING[question.asks]):
             return (
                 f"verdict: a {question.asks.value} question is not answered by a {self.verdict.type} verdict"
             )
         match self.verdict:
-            case Ranked(tiers=tiers, acceptable=acceptable):
+            case Ranked(tiers=tiers, strength=strength, acceptable=acceptable):
                 named = [r for tier in tiers for r in tier]
-                if sorted(named) != sorted(question.responses):
+                if sorted(named) != sorted(question.responses) or not all(tiers):
                     return "verdict.tiers: the tiers must hold each answer of the question exactly once"
+                if strength is not None and (problem := _against(strength, tiers, question)):
+                    return problem
                 if acceptable is not None and not set(acceptable) <= asked:
                     return "verdict.acceptable: names an answer that was not asked about"
             case Spread(p=p) if question.asks is Kind.COMPARE and set(p) != asked:
@@ -262,3 +337,26 @@ class Judgment(Record):
             case _:
                 pass
         return None
+
+    def _marks_beyond(self, question: Question, lengths: Mapping[str, int] | None) -> str | None:
+        """Why a mark lies in no answer of the question, or beyond its end."""
+        marks = [(f"marks[{i}]", mark) for i, mark in enumerate(self.marks)]
+        if isinstance(self.verdict, Critiqued):
+            points = enumerate(self.verdict.points)
+            marks += [(f"verdict.points[{i}].mark", point.mark) for i, point in points if point.mark]
+        for path, mark in marks:
+            if mark.response not in question.responses:
+                return f"{path}.response: names an answer that was not asked about"
+            if lengths is not None and mark.end > lengths[mark.response]:
+                return f"{path}.end: is {mark.end}, and the answer has {lengths[mark.response]} characters"
+        return None
+
+
+def _against(strength: int, tiers: tuple[tuple[str, ...], ...], question: Question) -> str | None:
+    """Why a strength does not go with its order."""
+    if len(question.responses) != 2:
+        return "verdict.strength: says by how much one of two answers is better; there are more"
+    towards = 0 if len(tiers) == 1 else 1 if tiers[0][0] == question.responses[0] else -1
+    if (strength > 0) - (strength < 0) != towards:
+        return f"verdict.strength: is {strength:+d}, against the order of the tiers"
+    return None
