@@ -9,17 +9,11 @@ from types import ModuleType
 from typing import Any, cast
 
 from accord.engines.local.quiet import quiet
+from accord.engines.local.templates import CHATML
 from accord.errors import Refused, Unreadable
 from accord.progress import Progress
 
 __all__ = ["convert_gguf"]
-
-# What transformers assumes a chat to look like where a GGUF file of this family carries no template.
-_CHATML = (
-    "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\n' + message['content'] "
-    "+ '<|im_end|>' + '\n' }}{% endfor %}"
-    "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
-)
 
 
 def convert_gguf(gguf: Path, to: Path, progress: Progress) -> None:
@@ -54,7 +48,7 @@ def convert_gguf(gguf: Path, to: Path, progress: Progress) -> None:
     if hasattr(model.config, "quantization_config"):
         del model.config.quantization_config
     if tokenizer.chat_template is None:
-        tokenizer.chat_template = _CHATML
+        tokenizer.chat_template = CHATML
     progress.begin("writing the converted model")
     try:
         with quiet():

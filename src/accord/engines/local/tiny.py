@@ -9,6 +9,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+from accord.engines.local.templates import TINY
+
 if TYPE_CHECKING:
     from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 
@@ -18,15 +20,6 @@ ROLES = ("system", "user", "assistant", "tool")
 
 _ENDS = ("pad", "bos", "eos")
 _SPECIALS = (*(f"<{name}>" for name in _ENDS), *(f"<|{role}|>" for role in ROLES))
-
-# Every message ends with <eos>, so a conversation's tokens always extend the prompt and answer before them.
-_TEMPLATE = (
-    "{{ bos_token }}{% for message in messages %}"
-    "{% if message['role'] not in " + repr(list(ROLES)) + " %}"
-    "{{ raise_exception('unknown role ' ~ message['role']) }}{% endif %}"
-    "{{ '<|' ~ message['role'] ~ '|>' ~ message['content'] ~ eos_token }}"
-    "{% endfor %}{% if add_generation_prompt %}{{ '<|assistant|>' }}{% endif %}"
-)
 
 
 def byte_tokenizer() -> PreTrainedTokenizerFast:
@@ -48,7 +41,7 @@ def byte_tokenizer() -> PreTrainedTokenizerFast:
         **{f"{name}_token": f"<{name}>" for name in _ENDS},
         clean_up_tokenization_spaces=False,
     )
-    tokenizer.chat_template = _TEMPLATE
+    tokenizer.chat_template = TINY
     return tokenizer
 
 

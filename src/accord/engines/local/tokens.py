@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections.abc import Mapping, Sequence
-from datetime import date
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, cast
 
 from accord.engines.local.quiet import quiet
+from accord.engines.local.template_child import TODAY
+from accord.engines.local.templates import BOS, PLAIN, render
 from accord.engines.local.weights import read_object
 from accord.errors import Refused, Unreadable
 from accord.records import JSON, digest
@@ -32,14 +32,6 @@ __all__ = [
 ]
 
 _FILES = ("tokenizer.json", "tokenizer.model", "vocab.json", "spiece.model", "vocab.txt")
-_PLAIN = (
-    "{% for message in messages %}{{ message['role'] ~ ':\n' ~ message['content'] }}"
-    "{{ eos_token if message['role'] == 'assistant' else '' }}{{ '\n' }}{% endfor %}"
-    "{% if add_generation_prompt %}{{ 'assistant:\n' }}{% endif %}"
-)
-# Some templates write today's date; a run resumed tomorrow must see the same prompt.
-_TODAY = date(2024, 7, 26)
-_NOW = re.compile(r"""strftime_now\(\s*(['"])(.*?)\1\s*\)""")
 
 
 def open_tokenizer(folder: Path) -> tuple[PreTrainedTokenizerBase, tuple[str, ...]]:
@@ -59,10 +51,10 @@ def templated(tokenizer: Any, folder: object) -> tuple[str, ...]:
     notes: list[str] = []
     if tokenizer.chat_template is None:
         begins = ids_of(tokenizer, "", special=True)[:1] == [tokenizer.bos_token_id]
-        tokenizer.chat_template = ("{{ bos_token }}" if begins else "") + _PLAIN
+        tokenizer.chat_template = (BOS if begins else "") + PLAIN
         notes.append(f"{folder} has no chat template; a plain one is used (role, line break, text)")
     if "strftime_now" in tokenizer.get_chat_template():
-        notes.append(f"the chat template writes today's date; Accord always writes {_TODAY:%d %b %Y}")
+        notes.append(f"the chat template writes today's date; Accord always writes {TODAY:%d %b %Y}")
     try:
         rendered(tokenizer, [{"role": "user", "content": "hello"}])
     except ValueError as error:
@@ -77,14 +69,19 @@ def rendered(tokenizer: object, messages: Sequence[Mapping[str, str]], answer: b
     """
     from jinja2 import TemplateError
 
-    template = _NOW.sub(lambda call: repr(_TODAY.strftime(call[2])), cast(Any, tokenizer).get_chat_template())
+    if not messages:
+        raise ValueError("a conversation of no messages has nothing to render")
+    known = cast(Any, tokenizer)
+    # What transformers hands a template; the names of special tokens are part of it.
+    context = {
+        **known.special_tokens_map,
+        "messages": [dict(message) for message in messages],
+        "tools": None,
+        "documents": None,
+        "add_generation_prompt": answer,
+    }
     try:
-        return cast(Any, tokenizer).apply_chat_template(
-            [dict(message) for message in messages],
-            chat_template=template,
-            add_generation_prompt=answer,
-            tokenize=False,
-        )
+        return render(known.get_chat_template(), context)
     except (TemplateError, ValueError, TypeError, LookupError, ArithmeticError) as error:
         raise ValueError(f"the chat template failed: {error}") from error
 
