@@ -22,10 +22,13 @@ Deliberate differences from the reference:
    and as 1 for the upper one.
 """
 
+# size: one measure for each kind of verdict, and the arithmetic that they share
+
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cache
 from itertools import combinations
 from typing import Literal, NamedTuple
 
@@ -50,6 +53,7 @@ __all__ = [
 Ranking = Sequence[int]  # the tier of each answer of a question, lower is better, equal is tied
 
 _BLOCK = 2_000_000  # numbers held at once; leaves the stream of the generator as it is
+_FEW = 32
 _NOTHING = 1e-12  # of the largest disagreement that is possible: below it is rounding
 
 
@@ -181,8 +185,8 @@ def ordinal_alpha(
         said_CB = _said(levels, verdicts, weight_QB)
         # Of the resample: how far two grades lie apart depends on who lies between. From −½ to ½.
         rank_CB = (np.cumsum(said_CB, axis=0) - (said_CB + n_B) / 2) / n_B
-        sum_QB = _by_question(verdicts, rank_CB[levels.code_V])
-        square_QB = _by_question(verdicts, rank_CB[levels.code_V] ** 2)
+        sum_QB = _said_by_question(levels, verdicts, rank_CB)
+        square_QB = _said_by_question(levels, verdicts, rank_CB**2)
         differ_QB = 2 * (m_Q[:, None] * square_QB - sum_QB**2) / (m_Q[:, None] - 1)
         spread_B = n_B * (said_CB * rank_CB**2).sum(axis=0) - (said_CB * rank_CB).sum(axis=0) ** 2
         return _Found((weight_QB * differ_QB).sum(axis=0) / n_B, 2 * spread_B / (n_B * (n_B - 1)))
@@ -199,9 +203,8 @@ def kendall(ours: Ranking, theirs: Ranking) -> float:
     >>> round(6 * kendall((1, 2, 3), (2, 1, 1)), 9), kendall((1, 1), (5, 5)), kendall((1, 2), (2, 1))
     (5.0, 0.0, 1.0)
     """
-    if len(ours) != len(theirs) or len(ours) < 2:
-        raise ValueError(f"rankings of {len(ours)} and {len(theirs)} answers: expected as many, 2 or more")
-    return float(np.abs(_orders(ours) - _orders(theirs)).mean() / 2)
+    _same_answers(ours, theirs)
+    return _turned(_orders(ours), _orders(theirs))
 
 
 def ranking_alpha(
@@ -221,10 +224,14 @@ def ranking_alpha(
     """
     given = [[tiers for tiers in row if tiers is not None] for row in rankings_QR]
     kept = [row for row in given if len(row) > 1]
-    tied_V = np.array([float((_orders(tiers) == 0).mean()) for row in kept for tiers in row])
+    for row in kept:
+        for tiers in row:
+            _same_answers(row[0], tiers)
+    orders = [[_orders(tiers) for tiers in row] for row in kept]  # once each, not once in each pair
+    tied_V = np.array([float((order == 0).mean()) for row in orders for order in row])
     verdicts = _Verdicts(tied_V, np.array([float(len(row)) for row in kept]))
     m_Q = verdicts.count_Q
-    apart = [[kendall(*two) for two in combinations(row, 2)] for row in kept]
+    apart = [[_turned(*two) for two in combinations(row, 2)] for row in orders]
     differ_Q = m_Q * np.array([sum(one) / len(one) for one in apart])
     same_Q = m_Q * np.array([one.count(0.0) / len(one) for one in apart])
     sum_Q, square_Q = _by_question(verdicts, tied_V), _by_question(verdicts, tied_V**2)
@@ -321,8 +328,25 @@ def _levels(verdicts: _Verdicts) -> _Levels:
 
 def _said(levels: _Levels, verdicts: _Verdicts, weight_QB: Floats) -> Floats:
     """How often each value was said, in each resample."""
+    if (table_QC := _table(levels, verdicts)) is not None:
+        return table_QC.T @ weight_QB
     weight_VB = weight_QB[_question(verdicts)]
     return np.add.reduceat(weight_VB[levels.sorted_V], levels.start_C, axis=0)
+
+
+def _said_by_question(levels: _Levels, verdicts: _Verdicts, of_CB: Floats) -> Floats:
+    """The sum over the verdicts of each question of what their values stand for."""
+    table_QC = _table(levels, verdicts)
+    return _by_question(verdicts, of_CB[levels.code_V]) if table_QC is None else table_QC @ of_CB
+
+
+def _table(levels: _Levels, verdicts: _Verdicts) -> Floats | None:
+    """How often each question got each value; None where there are many, and it would be mostly empty."""
+    values, questions = levels.start_C.size, verdicts.count_Q.size
+    if values > _FEW:
+        return None
+    cells = _question(verdicts) * values + levels.code_V
+    return np.bincount(cells, minlength=questions * values).reshape(questions, values).astype(np.float64)
 
 
 def _same(verdicts: _Verdicts, levels: _Levels) -> Floats:
@@ -337,8 +361,23 @@ def _same(verdicts: _Verdicts, levels: _Levels) -> Floats:
 def _orders(tiers: Ranking) -> Ints:
     """−1, 0 or 1 for each pair of answers: the first one is better, tied, worse."""
     tier_A = np.asarray(tiers, dtype=np.int64)
-    first, second = np.triu_indices(tier_A.size, k=1)
+    first, second = _pairs(tier_A.size)
     return np.sign(tier_A[first] - tier_A[second])
+
+
+@cache
+def _pairs(size: int) -> tuple[Ints, Ints]:
+    first, second = np.triu_indices(size, k=1)
+    return first, second
+
+
+def _turned(one: Ints, other: Ints) -> float:
+    return float(np.abs(one - other).mean() / 2)
+
+
+def _same_answers(ours: Ranking, theirs: Ranking) -> None:
+    if len(ours) != len(theirs) or len(ours) < 2:
+        raise ValueError(f"rankings of {len(ours)} and {len(theirs)} answers: expected as many, 2 or more")
 
 
 def _alpha(
@@ -358,10 +397,15 @@ def _alpha(
         return Undefined("unanimous", raw, questions, n)
     if questions == 1:  # it says nothing of others
         return Alpha(value, -math.inf, 1.0, raw, questions, n)
-    even = np.full(questions, 1 / questions)
-    weights = (rng.multinomial(questions, even, size=size).T.astype(np.float64) for size in _blocks(draws, n))
+    weights = (_resampled(questions, size, rng) for size in _blocks(draws, n))
     again = np.concatenate([_values(disagreement(weight_QB)) for weight_QB in weights])
     return Alpha(value, *_bounds(again, level), raw, questions, n)
+
+
+def _resampled(questions: int, size: int, rng: np.random.Generator) -> Floats:
+    """How often each question is in each resample. Counted: a multinomial draw takes ten times as long."""
+    drawn_BQ = rng.integers(questions, size=(size, questions))
+    return np.stack([np.bincount(row, minlength=questions) for row in drawn_BQ], axis=1).astype(np.float64)
 
 
 def _values(found: _Found) -> Floats:
