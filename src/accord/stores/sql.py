@@ -8,25 +8,29 @@ SQLAlchemy and Alembic are imported when a store is opened, not before.
 from __future__ import annotations
 
 import json
-import sqlite3
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, Self, cast
+from typing import TYPE_CHECKING, NamedTuple, Self
 
-from accord.errors import AccordError, Refused, Unreadable
+from accord.errors import Unreadable
 from accord.records import KINDS, Record, read_record
+from accord.stores.database import Database, Keeping, sql
 from accord.stores.memory import known_kind
 from accord.stores.segments import json_text
 
 if TYPE_CHECKING:
-    from alembic.config import Config
-    from sqlalchemy import URL, Connection, Engine, TextClause
+    from sqlalchemy import Connection
 
 __all__ = ["Receipt", "SqlStore", "Writing"]
 
-_WAIT = 60.0  # seconds a writer waits for another before it gives up
-_LOCK = 7_233_117_261  # the advisory lock by which writers of one PostgreSQL database queue
+_KEEPING = Keeping(
+    versions=Path(__file__).parent / "migrations" / "versions",
+    queued=True,
+    secure=False,
+    instead="name another database and fill it with `accord import run`",
+    damaged="move it away and fill a new one with `accord import run`",
+)
 _AT_ONCE = 500  # ids per query
 
 
@@ -79,7 +83,7 @@ class Writing:
 
     def receipts(self, run: str, stage: str) -> list[Receipt]:
         rows = self._connection.execute(
-            _sql(f"SELECT {', '.join(Receipt._fields)} FROM receipt WHERE run = :run AND stage = :stage"),  # noqa: S608
+            sql(f"SELECT {', '.join(Receipt._fields)} FROM receipt WHERE run = :run AND stage = :stage"),  # noqa: S608
             {"run": run, "stage": stage},
         )
         return [Receipt(*row)._replace(current=bool(row.current)) for row in rows]
@@ -107,7 +111,7 @@ class Writing:
 
     def _many(self, statement: str, values: Sequence[Mapping[str, object]]) -> None:
         if values:
-            self._connection.execute(_sql(statement), values)
+            self._connection.execute(sql(statement), values)
 
 
 class SqlStore:
@@ -118,19 +122,15 @@ class SqlStore:
     """
 
     def __init__(self, url: str) -> None:
-        parsed = _url(url)
-        self.where = parsed.database if parsed.get_backend_name() == "sqlite" else str(parsed)
-        with self._spoken():
-            self._engine = _engine(parsed)
-            self._writer = self._engine.execution_options(accord_writes=True)
-            self._migrate()
+        self._database = Database(url, _KEEPING)
+        self.where = self._database.where
 
     def put(self, *records: Record) -> None:
         with self.writing() as writing:
             writing.put(records, held=True)
 
     def get(self, record: str) -> Record:
-        with self._reading() as connection:
+        with self._database.reading() as connection:
             found = self._by_ids(connection, [record])
         return found[record]
 
@@ -142,12 +142,12 @@ class SqlStore:
             statement += " AND id IN (SELECT child FROM parent WHERE parent = :parent)"
         values = {"kind": known_kind(kind), "parent": parent, "run": run}
         wanted = {name: value for name, value in values.items() if value is not None}
-        with self._reading() as connection:
-            rows = connection.execute(_sql(statement + " ORDER BY seq"), wanted).all()
+        with self._database.reading() as connection:
+            rows = connection.execute(sql(statement + " ORDER BY seq"), wanted).all()
         return [self._record(*row) for row in rows]
 
     def lineage(self, record: str) -> list[Record]:
-        with self._reading() as connection:
+        with self._database.reading() as connection:
             line = [self._by_ids(connection, [record])[record]]
             generation, seen = line, {record}
             while generation:
@@ -161,12 +161,12 @@ class SqlStore:
     @contextmanager
     def writing(self) -> Generator[Writing]:
         """One transaction; other writers wait until it ends."""
-        with self._spoken(), self._writer.begin() as connection:
+        with self._database.writing() as connection:
             yield Writing(connection)
 
     def close(self) -> None:
         """Let go of the database."""
-        self._engine.dispose()
+        self._database.close()
 
     def __enter__(self) -> Self:
         return self
@@ -174,15 +174,10 @@ class SqlStore:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    @contextmanager
-    def _reading(self) -> Generator[Connection]:
-        with self._spoken(), self._engine.begin() as connection:
-            yield connection
-
     def _by_ids(self, connection: Connection, ids: Sequence[str]) -> dict[str, Record]:
         from sqlalchemy import bindparam
 
-        query = _sql("SELECT id, kind, v, body FROM record WHERE id IN :ids")
+        query = sql("SELECT id, kind, v, body FROM record WHERE id IN :ids")
         query = query.bindparams(bindparam("ids", expanding=True))
         found: dict[str, Record] = {}
         for start in range(0, len(ids), _AT_ONCE):
@@ -198,149 +193,3 @@ class SqlStore:
             return read_record(kind, json.loads(body))
         except ValueError as error:
             raise Unreadable(self.where, expected, str(error)) from error
-
-    def _migrate(self) -> None:
-        from alembic import command
-        from alembic.runtime.migration import MigrationContext
-        from alembic.script import ScriptDirectory
-        from sqlalchemy import inspect
-
-        config = _alembic()
-        steps = ScriptDirectory.from_config(config)
-        newest = {steps.get_current_head()}
-        with self._engine.begin() as connection:
-            if set(MigrationContext.configure(connection).get_current_heads()) == newest:
-                return
-        with self._writer.begin() as connection:
-            # Looked at again: another process may have been faster.
-            found = set(MigrationContext.configure(connection).get_current_heads())
-            if found - {step.revision for step in steps.walk_revisions()}:
-                raise Refused(
-                    f"{self.where}: has revision {', '.join(sorted(found))}, unknown to this Accord\n"
-                    f"  update Accord; or name another database and fill it with `accord import run`"
-                )
-            if not found and (others := inspect(connection).get_table_names()):
-                raise Refused(
-                    f"{self.where}: belongs to another program (tables {', '.join(sorted(others)[:5])})\n"
-                    f"  name another database"
-                )
-            if found != newest:
-                config.attributes["connection"] = connection
-                command.upgrade(config, "head")
-
-    @contextmanager
-    def _spoken(self) -> Generator[None]:
-        """What a person can mend about a database, in Accord's words; every other error as it is."""
-        from sqlalchemy.exc import DBAPIError
-
-        try:
-            yield
-        except (sqlite3.Error, DBAPIError) as error:
-            told = _told(self.where, error.orig if isinstance(error, DBAPIError) else error)
-            if told is None:
-                raise
-            raise told from error
-
-
-def _sql(statement: str) -> TextClause:
-    from sqlalchemy import text
-
-    return text(statement)
-
-
-def _alembic() -> Config:
-    from alembic.config import Config
-
-    config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
-    config.set_main_option("path_separator", "os")
-    return config
-
-
-def _url(url: str) -> URL:
-    from sqlalchemy import make_url
-    from sqlalchemy.exc import ArgumentError
-
-    advice = "write sqlite:///PATH or postgresql://USER@HOST/NAME"
-    try:
-        parsed = make_url(url)
-    except ArgumentError as error:
-        raise Refused(f"{url!r} is no database URL\n  {advice}") from error
-    if parsed.drivername in ("postgresql", "postgres"):
-        parsed = parsed.set(drivername="postgresql+psycopg")
-    if parsed.get_backend_name() not in ("sqlite", "postgresql"):
-        raise Refused(f"{parsed}: Accord keeps its store in SQLite or PostgreSQL\n  {advice}")
-    in_memory = parsed.database in (None, "", ":memory:") or str(parsed.database).startswith("file:")
-    if parsed.get_backend_name() == "sqlite" and in_memory:
-        raise Refused(f"{parsed}: a SQLite store is a file\n  {advice}; in memory, use MemoryStore")
-    return parsed
-
-
-def _engine(url: URL) -> Engine:
-    from sqlalchemy import create_engine, event
-
-    if url.get_backend_name() == "sqlite":
-        engine = create_engine(url, connect_args={"timeout": _WAIT})
-        event.listen(engine, "connect", _prepare_sqlite)
-        event.listen(engine, "begin", _begin_sqlite)
-        return engine
-    try:
-        engine = create_engine(url)
-    except ModuleNotFoundError as error:
-        raise Refused(f"{url}: needs {error.name}\n  pip install 'accord[postgres]'") from error
-    event.listen(engine, "begin", _begin_postgresql)
-    return engine
-
-
-def _prepare_sqlite(connection: sqlite3.Connection, _: object) -> None:
-    # Python's own transactions would begin too late and never IMMEDIATE; _begin_sqlite begins them.
-    connection.isolation_level = None
-    if connection.execute("PRAGMA journal_mode").fetchone() != ("wal",):
-        connection.execute("PRAGMA journal_mode = WAL")
-    connection.execute("PRAGMA synchronous = FULL")
-
-
-def _begin_sqlite(connection: Connection) -> None:
-    # A transaction that reads first and then writes could not wait for another writer, only fail.
-    writes = connection.get_execution_options().get("accord_writes")
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
-
-
-def _begin_postgresql(connection: Connection) -> None:
-    if connection.get_execution_options().get("accord_writes"):
-        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_LOCK})")
-
-
-_SQLITE_TROUBLE = {
-    sqlite3.SQLITE_FULL: ("no space left", "free some space there, then repeat; what was put before stands"),
-    sqlite3.SQLITE_READONLY: ("cannot be written", "make the file and its folder writable for this user"),
-    sqlite3.SQLITE_CANTOPEN: ("cannot be opened", "its folder must exist and be writable for this user"),
-    sqlite3.SQLITE_PERM: ("permission denied", "make the file and its folder writable for this user"),
-    sqlite3.SQLITE_BUSY: (f"another process has been writing for {_WAIT:.0f} s", "wait for it, then repeat"),
-    sqlite3.SQLITE_IOERR: ("the disk does not answer as it should", "check the disk and its free space"),
-}
-_POSTGRESQL_TROUBLE = {
-    "53100": ("no space left", "free some space on the server, then repeat; what was put before stands"),
-    "42501": ("permission denied", "grant this user the rights to create and write tables"),
-    "25006": ("the server is read-only", "name a server that can be written"),
-}
-
-
-def _told(where: object, error: BaseException | None) -> AccordError | None:
-    """The message for a driver's error, or None when it is not one that a person can mend."""
-    if isinstance(error, sqlite3.Error):
-        # The low byte is the kind of trouble, the rest its detail. Old errors carry no code at all.
-        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-        if code in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
-            return Unreadable(
-                where,
-                "an SQLite database",
-                f"{error}; move it away and fill a new one with `accord import run`",
-            )
-        trouble = _SQLITE_TROUBLE.get(code)
-    else:
-        state = cast("str | None", getattr(error, "sqlstate", None))
-        unreached = type(error).__name__ == "OperationalError" and state is None
-        unreached_trouble = (f"cannot be reached ({error})", "check the address, the user and the password")
-        trouble = unreached_trouble if unreached else _POSTGRESQL_TROUBLE.get(state or "")
-    return Refused(f"{where}: {trouble[0]}\n  {trouble[1]}") if trouble else None

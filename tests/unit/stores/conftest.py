@@ -3,6 +3,7 @@
 import os
 import subprocess
 
+import postgres
 import pytest
 
 
@@ -41,3 +42,20 @@ def closed_disk(small_disk):
     """The same, mounted read-only."""
     subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
     return small_disk
+
+
+@pytest.fixture(scope="session")
+def postgresql():
+    """Gives the URL of a new, empty database in a server that runs for these tests only."""
+    if reason := postgres.missing():
+        pytest.skip(reason)
+    with postgres.server("fsync=off") as fresh:
+        yield fresh
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request, tmp_path):
+    """An empty database, of each kind in turn."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'store.db'}"
+    return request.getfixturevalue("postgresql")()
