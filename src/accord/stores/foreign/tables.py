@@ -14,7 +14,7 @@ from typing import cast
 
 from accord.errors import Unreadable
 
-__all__ = ["Fields", "checked_fields", "raw_rows"]
+__all__ = ["Fields", "checked_fields", "raw_rows", "sifted_rows"]
 
 Fields = dict[str, object]
 
@@ -26,6 +26,17 @@ def raw_rows(file: Path) -> Iterator[tuple[int, Fields]]:
     """Each row with its number: the line of a JSON lines file, else the row, counted from 1.
 
     Unreadable names the file, and the line where there is one, at the first that is not an object of JSON.
+    """
+    for number, row in sifted_rows(file):
+        if isinstance(row, Unreadable):
+            raise row
+        yield number, row
+
+
+def sifted_rows(file: Path) -> Iterator[tuple[int, Fields | Unreadable]]:
+    """As ``raw_rows``, but a row that is no object is handed out as what is wrong with it.
+
+    Unreadable is raised only where the file as a whole is: where it cannot be read, or is no array.
     """
     if file.suffix in (".csv", ".tsv"):
         found = f"{file.suffix}, whose cells have no types"
@@ -55,18 +66,26 @@ def checked_fields(file: object, number: int, value: object, expected: str = _RO
     return dict(fields)
 
 
-def _lines(file: Path, text: str) -> Iterator[tuple[int, Fields]]:
+def _lines(file: Path, text: str) -> Iterator[tuple[int, Fields | Unreadable]]:
     # JSON lines end at \n alone: str.splitlines would also cut at U+2028 inside a string.
     for number, line in enumerate(text.split("\n"), start=1):
         if line.strip():
             try:
                 value = json.loads(line)
             except (ValueError, RecursionError) as error:
-                raise Unreadable(file, _LINE, f"{error}: {line[:80]!r}", number) from error
-            yield number, checked_fields(file, number, value, _LINE)
+                yield number, Unreadable(file, _LINE, f"{error}: {line[:80]!r}", number)
+                continue
+            yield number, _sifted(file, number, value, _LINE)
 
 
-def _array(file: Path, text: str) -> Iterator[tuple[int, Fields]]:
+def _sifted(file: object, number: int, value: object, expected: str = _ROW) -> Fields | Unreadable:
+    try:
+        return checked_fields(file, number, value, expected)
+    except Unreadable as problem:
+        return problem
+
+
+def _array(file: Path, text: str) -> Iterator[tuple[int, Fields | Unreadable]]:
     try:
         items = cast("list[object]", json.loads(text))
     except json.JSONDecodeError as error:
@@ -77,10 +96,10 @@ def _array(file: Path, text: str) -> Iterator[tuple[int, Fields]]:
     except RecursionError as error:
         raise Unreadable(file, "one JSON array of objects", str(error)) from error
     for number, item in enumerate(items, start=1):
-        yield number, checked_fields(file, number, item)
+        yield number, _sifted(file, number, item)
 
 
-def _parquet(file: Path) -> Iterator[tuple[int, Fields]]:
+def _parquet(file: Path) -> Iterator[tuple[int, Fields | Unreadable]]:
     import duckdb
 
     # In a path duckdb reads *, ? and [ as a pattern; key=value folders would become columns of their own.
@@ -96,6 +115,6 @@ def _parquet(file: Path) -> Iterator[tuple[int, Fields]]:
             while rows := found.fetchmany(_ROWS_AT_ONCE):
                 for (row,) in cast("list[tuple[str]]", rows):
                     number += 1
-                    yield number, checked_fields(file, number, json.loads(row))
+                    yield number, _sifted(file, number, json.loads(row))
     except duckdb.Error as error:
         raise Unreadable(file, "a Parquet file that duckdb can read", str(error).split("\n")[0]) from error

@@ -47,15 +47,21 @@ class _File(NamedTuple):
 class Tail:
     """Reads on from ``places``, which it moves: ``stage/segment/writer`` → Place."""
 
-    def __init__(self, run: Path, stages: tuple[str, ...], places: dict[str, Place]) -> None:
-        self.run, self.stages, self.places = run, stages, places
+    def __init__(
+        self,
+        run: Path,
+        stages: tuple[str, ...],
+        places: dict[str, Place],
+        segments: tuple[str, ...] = SEEN,
+    ) -> None:
+        self.run, self.stages, self.places, self.segments = run, stages, places, segments
         self.problems: list[str] = []
         self._fences: dict[str, int] = {}
 
     def read(self, limit: int) -> list[Found]:
         """The next lines, ``limit`` at most, none where there is nothing new."""
         found: list[Found] = []
-        for stage, segment in product(self.stages, SEEN):
+        for stage, segment in product(self.stages, self.segments):
             for writer, files in self._writers(stage, segment):
                 if len(found) >= limit:
                     return found
