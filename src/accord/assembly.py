@@ -14,19 +14,21 @@ from typing import NamedTuple, Protocol, cast
 from accord import catalog
 from accord.ahead import foretold
 from accord.checkpoints import Progressing, latest, load_state
+from accord.counted_apart import ask_of
 from accord.desk import FrontDesk
 from accord.engines.openai_http import Reaching
 from accord.errors import PlanError, beneath
 from accord.evaluation import Criterion, Evaluator
 from accord.feedback import Asking, StageFeedback
+from accord.frozen import Frozen
 from accord.guard import Guard, Watch
 from accord.heeding import ITEMS, LOOKS
 from accord.heldout import Examiner, HeldOutSet, compared
+from accord.labelled import Settling
 from accord.loop import Loop, Pace
 from accord.measuring import Measuring, rendering, shared_tokenizer
 from accord.plan import PartTable, Plan, Stage
 from accord.ports import (
-    Ask,
     Learner,
     Method,
     Overseer,
@@ -44,6 +46,7 @@ from accord.sources import SourcePart, Surroundings
 from accord.stores.foreign.prompts import read_rows
 from accord.stores.runlog import LogView, RunLog, name_of
 from accord.watching import Watched, looking, watching, watching_updates
+from accord.withdrawn import leave_withdrawn
 from accord.worker import Worker
 
 __all__ = ["Engine", "Place", "assembled", "check_evaluation", "engine_of", "models_asked", "seated"]
@@ -64,7 +67,10 @@ class Engine(Protocol):
 
 
 class Place(NamedTuple):
-    """Where a stage runs: its folder, its plan, the model it starts from, and what stands around it."""
+    """Where a stage runs: its folder, its plan, the model it starts from, and what stands around it.
+
+    ``frozen``: what people said, as far as it uses it; without it nobody can be asked.
+    """
 
     folder: Path
     plan: Plan
@@ -72,6 +78,7 @@ class Place(NamedTuple):
     start: str
     progress: Progress
     store: Store | None
+    frozen: Frozen | None = None
 
     @property
     def run(self) -> str:
@@ -137,14 +144,16 @@ def assembled(place: Place, log: RunLog, view: LogView, worker: Worker) -> Loop:
     )
     newest = latest(place.folder / "checkpoints")
     state = load_state(newest, learner) if newest else Progressing()
-    recorder = _Recorder(log, state)
+    leave_withdrawn(place, view, state)
+    recorder = _Recorder(log, state, place.frozen)
     asking = _asking(place, engine)
-    desk = FrontDesk(recorder.write, log.commit, place.store)
+    desk = FrontDesk(recorder.write, log.commit, place.store, place.frozen)
     desk.hold(r for kind in ("prompt", "response", "question", "judgment") for r in view.records(kind))
     feedback = StageFeedback(asking, desk, worker, recorder.write)
+    around = Surroundings(run, plan.seed, method.rows, worker, place.frozen)
     source = cast(SourcePart, catalog.build("sources", stage.source))
-    around = Surroundings(run, plan.seed, method.rows, worker)
-    opened = source.open(around)
+    with beneath(place.path):
+        opened = _settled(source.open(around), feedback)
     watched = Watched(run, plan, stage)
     if method.needs().scores:
         watch = watching_updates(watched, learner.sampler())
@@ -198,8 +207,16 @@ def _asking(place: Place, engine: Engine) -> list[Asking]:
     for index, (written, table) in enumerate(zip(place.stage.ask, place.located().ask, strict=True)):
         with beneath(f"{place.path}.ask[{index}].overseer"):
             overseer = seated(place, engine, (written.overseer, table.overseer), opened)
-        found.append(Asking(cast(Ask, catalog.build("asks", table)), overseer))
+        with beneath(f"{place.path}.ask[{index}]"):
+            found.append(Asking(ask_of(table), overseer, table.share))
     return found
+
+
+def _settled(source: Source, feedback: StageFeedback) -> Source:
+    """The source, once it knows what it trains on of what people have said so far."""
+    if isinstance(source, Settling):
+        source.settle(feedback.asking, feedback)
+    return source
 
 
 def seated(
@@ -208,21 +225,27 @@ def seated(
     """The overseer of a table as the plan has it, and as it is with folders; ``opened`` holds its models."""
     written, located = tables
     overseer = catalog.build("overseers", written)
-    if not isinstance(overseer, Seated):
-        return cast(Overseer, catalog.build("overseers", located))
-    for model in overseer.models:
-        opened[model] = opened.get(model) or engine.sampler(place.model(model), place.progress)
-    return overseer.seated(opened)
+    if isinstance(overseer, Seated):
+        for model in overseer.models:
+            opened[model] = opened.get(model) or engine.sampler(place.model(model), place.progress)
+        ready = overseer.seated(opened)
+    else:
+        ready = cast(Overseer, catalog.build("overseers", located))
+    return place.frozen.ready(ready) if place.frozen is not None else ready
 
 
 class _Recorder:
-    """Writes records under the step the loop is at, and by names that a repeated step writes again."""
+    """Writes records, but no texts of people, under the step the loop is at, and by names that a repeated
+    step writes again."""
 
-    def __init__(self, log: RunLog, state: Progressing) -> None:
+    def __init__(self, log: RunLog, state: Progressing, frozen: Frozen | None) -> None:
         self._log, self._state = log, state
+        self._secret = frozen.secret if frozen is not None else frozenset[str]()
 
     def write(self, records: Iterable[Record]) -> None:
         for record in records:
+            if record.id in self._secret:
+                continue
             self._log.write(record, step=self._state.step, name=name_of(record))
 
     def commit(self, records: Iterable[Record], step: int) -> None:
@@ -271,6 +294,7 @@ def _evaluator(place: Place, stage: Stage, loop: Loop, around: Surroundings) -> 
         return None
     with beneath(f"{place.path}.eval.source"):
         source = cast(SourcePart, catalog.build("sources", table.source)).open(around)
+        source = _settled(source, cast(StageFeedback, loop.feedback))
     _say_of_data(place.progress, source)
     asked = _questions(source)
     if seen := len(asked & _questions(loop.source)):

@@ -55,13 +55,23 @@ METHODS = {
     "sft": "accord.methods.sft:SFT",
 }
 OVERSEERS = {
+    "both_orders": "accord.overseers.both_orders:BothOrders",
+    "constitution": "accord.overseers.constitution:Constitution",
+    "customer": "accord.worlds.market:Customer",
+    "hindsight": "accord.overseers.hindsight:Hindsight",
+    "human": "accord.overseers.human:Human",
     "judge": "accord.overseers.judge:Judge",
+    "jury": "accord.overseers.jury:Jury",
+    "noisy": "accord.overseers.noisy:Noisy",
     "program": "accord.overseers.program:Program",
     "reward": "accord.overseers.reward:Reward",
 }
 ASKS = {
+    "against": "accord.asks.against:Against",
+    "all_pairs": "accord.asks.all_pairs:AllPairs",
     "each": "accord.asks.each:Each",
     "pairs": "accord.asks.pairs:Pairs",
+    "steps": "accord.asks.steps:Steps",
 }
 INDICATORS = {
     "base_rank": "accord.indicators.base_rank:BaseRank",
@@ -116,6 +126,7 @@ RULES = {
 }
 SOURCES = {
     "episodes": "accord.episodes:Episodes",
+    "labelled": "accord.labelled:Labelled",
     "offline": "accord.sources:Offline",
     "rollouts": "accord.sources:Rollouts",
 }
@@ -132,6 +143,7 @@ STORES = {
 WORLDS = {
     "calculator": "accord.worlds.calculator:Calculator",
     "guess": "accord.worlds.guess:Guess",
+    "market": "accord.worlds.market:Market",
 }
 CATALOG = {
     "asks": ASKS,
@@ -259,9 +271,21 @@ def _inner(annotation: object, value: JSON, path: str) -> object:
     group = _holds(annotation)
     if group and isinstance(value, Mapping) and "name" in value:
         return build(group, value, path)
+    if annotation == tuple[str, ...] and isinstance(value, Mapping) and set(value) == {"values"}:
+        return _principles(value["values"], path)
     if group and isinstance(value, list):
         return [_inner(annotation, item, f"{path}[{i}]") for i, item in enumerate(value)]
     return value
+
+
+def _principles(name: JSON, path: str) -> tuple[str, ...]:
+    """What the principles of a document of values say, where a setting takes texts: ``{ values = NAME }``."""
+    from accord.values import read_values  # reads files, and what reads those
+
+    try:
+        return tuple(principle.text for principle in read_values(str(name)).principles)
+    except PlanError as error:
+        raise error.under(path) from None
 
 
 def _holds(annotation: object) -> str | None:

@@ -3,6 +3,9 @@
 A judgment of the same question by the same overseer config is repeated from the record, in a resume, in a
 replay and in later runs; so nobody is asked, or billed, twice. Abstentions that a second try may mend
 (``timeout, unreachable, budget, error``) are repeated within their own run only.
+
+What a person said is kept where they said it. The desk records that it was used (``Spoken``), and writes
+neither it nor what a protocol made of it: that is made again from its parts, which are repeated.
 """
 
 from __future__ import annotations
@@ -10,13 +13,13 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import traceback
-from collections.abc import Callable, Iterable
-from typing import NamedTuple, cast
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple, Protocol, cast
 
 from accord.ports import How, Overseer, Sampler, Store
 from accord.records import By, Cost, Judgment, Prompt, Question, Record, Response
 
-__all__ = ["FrontDesk"]
+__all__ = ["FrontDesk", "Spoken", "Used"]
 
 _DEEPEST = 8
 _OWN_RUN_ONLY = frozenset({"timeout", "unreachable", "budget", "error"})
@@ -32,11 +35,32 @@ class _Asked(NamedTuple):
     drafts: tuple[Record, ...]
 
 
+class Used(NamedTuple):
+    """A person's judgment that a run rests on; or, with ``made_of``, what a protocol made of such ones."""
+
+    question: str
+    config: str
+    judgment: str
+    made_of: tuple[str, ...] = ()
+
+
+class Spoken(Protocol):
+    """What people said, kept elsewhere, as far as a run uses it."""
+
+    def known(self, question: str, config: str) -> Judgment | None:
+        """What this run used before as the answer of that config, exactly as it was."""
+        ...
+
+    def use(self, used: Sequence[Used]) -> None:
+        """These are used from now on; durable when it returns. What was used before may come again."""
+        ...
+
+
 class FrontDesk:
     """Holds the texts of a run and its judgments. ``write`` takes records, ``commit`` makes them durable.
 
     No judgment is returned before it is durable; judgments that finish in one turn of the event loop share
-    one commit.
+    one commit. Without ``spoken``, people's judgments are held in memory alone.
     """
 
     def __init__(
@@ -44,9 +68,12 @@ class FrontDesk:
         write: Callable[[Iterable[Record]], None],
         commit: Callable[[], None],
         earlier: Store | None = None,
+        spoken: Spoken | None = None,
     ) -> None:
         self._write, self._commit = write, commit
-        self._earlier = earlier
+        self._earlier, self._spoken = earlier, spoken
+        self._used: list[Used] = []  # not yet durable
+        self._private = set[str]()  # what was made of people's judgments
         self._durable: asyncio.Future[None] | None = None
         self._held: dict[str, Record] = {}
         self._judged: dict[Key, Judgment] = {}
@@ -72,19 +99,33 @@ class FrontDesk:
 
     async def ask(self, overseer: Overseer, question: Question) -> Judgment:
         key = (question.id, overseer.config)
+        repeated = key in self._judged
         known = self.known(key)
         if known is not None:
             self.reused += 1
+            if not repeated and self.private(known):
+                self._write([question])  # what was said lies elsewhere; what was asked must not
             return known
         self._held[question.id] = question
         asked = self._settling[key] = await self.judged(overseer, question)
         try:
-            self._write([question, *asked.drafts, asked.judgment])
+            records = [question, *asked.drafts, asked.judgment]
+            self._write([record for record in records if not self.private(record)])
+            self._used += [_used(r) for r in records if isinstance(r, Judgment) and self.private(r)]
             await self._on_disk()
         finally:
             self._settling.pop(key, None)
         self.hold([*asked.drafts, asked.judgment])
         return asked.judgment
+
+    def private(self, record: Record) -> bool:
+        """Whether a person said it, or it was made of what a person said: then no run writes it down."""
+        return record.id in self._private or (isinstance(record, Judgment) and record.by.type == "person")
+
+    def conceal(self, record: str) -> None:
+        """This was made of what a person said, unless it was known here before."""
+        if record not in self._held:
+            self._private.add(record)
 
     async def judged(self, overseer: Overseer, question: Question, above: _Seat | None = None) -> _Asked:
         """A judgment with what it led to. Who asks what is being asked already waits for that one answer."""
@@ -149,6 +190,10 @@ class FrontDesk:
         self._durable = None
         try:
             self._commit()
+            # Behind the texts: an id is only used where everything about it can be read.
+            if self._spoken is not None and self._used:
+                self._spoken.use(self._used)
+            self._used = []
             durable.set_result(None)
         # Whatever went wrong, every judgment that waits for it must fail with it instead of waiting on.
         except Exception as error:  # noqa: BLE001
@@ -157,6 +202,9 @@ class FrontDesk:
     def known(self, key: Key) -> Judgment | None:
         if key in self._judged:
             return self._judged[key]
+        if self._spoken is not None and (said := self._spoken.known(*key)) is not None:
+            self._held[said.id] = self._judged[key] = said
+            return said
         if self._earlier is None:
             return None
         question, config = key
@@ -178,6 +226,7 @@ class _Seat:
         self.drafts: dict[str, Record] = {}
         self.parents: list[str] = []
         self.spent = Cost()
+        self.heard = front.private(question)  # whether what is said here was made of what a person said
         self._turns = 0
 
     def read(self, record: str) -> Record:
@@ -198,12 +247,18 @@ class _Seat:
         if judgment is not None:
             self._front.reused += 1
         else:
-            self.drafts[question.id] = question
+            self._draft(question)
             asked = await self._front.judged(overseer, question, self)
             self.drafts.update({record.id: record for record in (*asked.drafts, asked.judgment)})
             judgment = asked.judgment
+        self.heard = self.heard or self._front.private(judgment)
         self.parents.append(judgment.id)
         return judgment
+
+    def _draft(self, record: Record) -> None:
+        self.drafts[record.id] = record
+        if self.heard and record.id != self._question.id:
+            self._front.conceal(record.id)
 
     async def say(self, sampler: Sampler, prompt: Prompt, how: How | None = None) -> Response:
         # The number of this turn is part of the key: two turns on one prompt are two draws.
@@ -211,8 +266,8 @@ class _Seat:
         how = how._replace(key=key) if how else How(key)
         response = (await sampler.sample([prompt], 1, how))[0].responses[0]
         response = response.model_copy(update={"parents": (*response.parents, self._question.id)})
-        self.drafts[prompt.id] = prompt
-        self.drafts[response.id] = response
+        self._draft(prompt)
+        self._draft(response)
         self.parents.append(response.id)
         tokens_in, tokens_out = len(response.prompt_tokens), len(response.tokens)
         self.spent += Cost(calls=1, tokens_in=tokens_in, tokens_out=tokens_out)
@@ -247,9 +302,19 @@ async def _judged(front: FrontDesk, overseer: Overseer, question: Question, abov
     # The boundary desk → overseer: a failure is an abstention, never a verdict.
     except Exception as error:  # noqa: BLE001
         judgment = _failed(overseer, question, error)
+    if judgment.by.type == "person":  # it is kept elsewhere, under the id that it has
+        return _Asked(judgment, tuple(seat.drafts.values()))
     parents = (question.id, *dict.fromkeys(seat.parents))
-    done = judgment.model_dump() | {"parents": parents, "cost": (judgment.cost + seat.spent).model_dump()}
-    return _Asked(Judgment.model_validate(done), tuple(seat.drafts.values()))
+    fields = judgment.model_dump() | {"parents": parents, "cost": (judgment.cost + seat.spent).model_dump()}
+    done = Judgment.model_validate(fields)
+    if seat.heard:
+        front.conceal(done.id)
+    return _Asked(done, tuple(seat.drafts.values()))
+
+
+def _used(judgment: Judgment) -> Used:
+    made_of = () if judgment.by.type == "person" else judgment.parents[1:]
+    return Used(judgment.question, judgment.by.config, judgment.id, made_of)
 
 
 def _failed(overseer: Overseer, question: Question, error: Exception) -> Judgment:

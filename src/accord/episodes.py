@@ -245,6 +245,9 @@ class _Told:
                 "an ask about single answers, such as each",
                 "the last answers of episodes stand in different conversations, so they cannot be compared",
             )
+        if self._columns is not None and self._columns.groups:
+            advice = "an episode is one row, whoever judges it"
+            raise PlanError("ask.collapse", "per_group", "a way that counts all votes alike", advice)
         self._places = {member[0]: r for r, member in enumerate(members)}
 
     def of(self, response: Response) -> tuple[Mapping[str, float], bool, tuple[str, ...]]:

@@ -118,7 +118,7 @@ def compared(after: Reading, before: Reading) -> Reading:
 def _by_prompt(table: Columns, groups: tuple[Group, ...]) -> dict[str, Floats]:
     """Scores of each prompt's answers; answers nobody judged are left out, and so are prompts without any."""
     owner = {response.id: group.prompt.id for group in groups for response in group.responses}
-    (column,) = [name for name in table.values if name not in ("weight", "spread")]
+    (column,) = [name for name in table.values if name not in ("weight", "spread", "group")]
     scores: dict[str, list[float]] = {}
     for members, value, missing in zip(table.members, table.values[column], table.missing, strict=True):
         if not missing:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Outcome", "resume", "run", "settled"]
 
-_FILE = re.compile(r"^(?P<file>.+\.(?:py|parquet|jsonl?(?:\.gz)?))(?P<part>:\w+)?$")
+_FILE = re.compile(r"^(?P<file>.+\.(?:py|parquet|db|sqlite3?|jsonl?(?:\.gz)?))(?P<part>:\w+)?$")
 
 
 class Outcome(NamedTuple):

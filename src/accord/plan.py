@@ -19,7 +19,7 @@ from pydantic import Field
 from pydantic_core import PydanticCustomError
 
 from accord.errors import PlanError, Unreadable, nearest
-from accord.plan_tables import EXACT, PartTable, ReleaseTable, Table
+from accord.plan_tables import EXACT, AskTable, PartTable, ReleaseTable, Table, columns_of
 from accord.problems import place, problem
 from accord.records import JSON, digest
 
@@ -48,10 +48,6 @@ _NAME = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$"
 _NAMED = "up to 64 letters, digits, - and _, beginning with a letter or digit: it names a directory"
 _TITLE = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 _TITLED = _NAMED.replace("- and _", "-, _ and .")
-_COLUMN = r"^(score|p|gold|cost:[a-z0-9_-]+)$"
-_COLLAPSES = (
-    '"distribution", "majority" or another way that the ask knows to make one number of several verdicts'
-)
 _INDICATORS = (
     "reverse_kl",
     "base_rank",
@@ -73,22 +69,6 @@ _INDICATORS = (
     "capability",
 )
 _OWN = "stage:"  # before the name of a stage whose result is meant
-
-
-class AskTable(PartTable):
-    """What is asked, of whom, into which column, and how several verdicts become one number (no default)."""
-
-    column: Annotated[str, Field(pattern=_COLUMN, description='"score", "p", "gold" or "cost:<id>"')]
-    collapse: Annotated[str, Field(description=_COLLAPSES)]
-    overseer: PartTable
-
-    def plain(self) -> dict[str, JSON]:
-        """The settings of the ask; the overseer is a part of its own."""
-        return {"column": self.column, "collapse": self.collapse, **super().plain()}
-
-    def table(self, full: bool = True) -> dict[str, JSON]:
-        """The ask with its overseer, as they stand in TOML."""
-        return {**super().table(full), "overseer": self.overseer.table(full)}
 
 
 class GuardTable(Table):
@@ -215,11 +195,7 @@ class Stage(Table):
             raise problem(
                 ["name"], self.name, "a name with a letter in it", "digits alone are a stage's number"
             )
-        seen: set[str] = set()
-        for index, ask in enumerate(self.ask):
-            if ask.column in seen:
-                raise problem(["ask", index, "column"], ask.column, "one ask for each column")
-            seen.add(ask.column)
+        seen = columns_of(self.ask)
         if "gold" in seen and "score" not in seen:
             advice = "gold is read beside the score that a method learns from, and never learnt from"
             raise problem(["ask"], "gold", 'an ask whose column is "score" beside it', advice)

@@ -1,4 +1,4 @@
-"""Tables of a plan: what all of them have in common, the one that names a part, the release test (layer 3).
+"""Tables of a plan: what all of them have in common, those of parts and asks, the release test (layer 3).
 
 Here: how a table is read, written and told what is wrong with it, and settings that nobody can change behind
 its hash. Not here: which tables a plan has (``accord.plan``), whether settings fit (``accord.catalog``).
@@ -25,9 +25,17 @@ if TYPE_CHECKING:
 else:  # pydantic cannot follow a recursive alias; _frozen checks what it would
     Settings = Any
 
-__all__ = ["EXACT", "PartTable", "ReleaseTable", "Table"]
+__all__ = ["EXACT", "AskTable", "PartTable", "RatersTable", "ReleaseTable", "Table", "columns_of"]
 
 EXACT = 2**53  # beyond it an integer has no exact JSON number, so no hash
+
+_SCORE = "score"
+_ROUNDED = 1e-9  # thirds sum to 1 up to rounding
+_COLUMN = r"^(score|p|gold|cost:[a-z0-9_-]+)$"
+_COLLAPSES = (
+    '"distribution", "majority", "per_group", "bt" or "quantile", as far as the ask knows it: how several '
+    "verdicts become one number"
+)
 
 _nested: ContextVar[bool] = ContextVar("_nested", default=False)
 
@@ -124,6 +132,66 @@ class PartTable(Table):
 
     def __deepcopy__(self, memo: object = None) -> Self:
         return self
+
+
+class RatersTable(Table):
+    """Which raters are counted apart: by what they said of themselves, in the database of their accounts.
+
+    Of groups with fewer than ``k`` raters who agreed to it none is counted.
+    """
+
+    accounts: Annotated[str, Field(min_length=1)]
+    by: Annotated[str, Field(min_length=1)]
+    k: Annotated[int, Field(strict=True, ge=2)] = 10
+
+
+class AskTable(PartTable):
+    """What is asked, of whom, into which column, and how several verdicts become one number (no default).
+
+    ``share``: of several asks for ``score``, how much each counts; together 1. ``raters``: the groups of
+    ``collapse = "per_group"``.
+    """
+
+    column: Annotated[str, Field(pattern=_COLUMN, description='"score", "p", "gold" or "cost:<id>"')]
+    collapse: Annotated[str, Field(description=_COLLAPSES)]
+    share: Annotated[float | None, Field(strict=True, gt=0, le=1)] = None
+    raters: RatersTable | None = None
+    overseer: PartTable
+
+    def plain(self) -> dict[str, JSON]:
+        """The settings of the ask; the overseer is a part of its own."""
+        return {"column": self.column, "collapse": self.collapse, **super().plain()}
+
+    def table(self, full: bool = True) -> dict[str, JSON]:
+        """The ask with its overseer, as they stand in TOML."""
+        share = {} if self.share is None else {"share": self.share}
+        raters = {} if self.raters is None else {"raters": self.raters.table(full)}
+        return {**super().table(full), **share, **raters, "overseer": self.overseer.table(full)}
+
+
+def columns_of(asks: Sequence[AskTable]) -> set[str]:
+    """The columns that the asks of a stage fill. A problem where two fill one, unless each has its share of a
+    score, and where shares do not sum to 1."""
+    shares = [ask.share for ask in asks if ask.column == _SCORE]
+    total = math.fsum(share or 0 for share in shares)
+    seen: set[str] = set()
+    for index, ask in enumerate(asks):
+        if ask.column in seen and (ask.column != _SCORE or None in shares):
+            advice = "several asks for score need a share each" if ask.column == _SCORE else ""
+            raise problem(["ask", index, "column"], ask.column, "one ask for each column", advice)
+        if ask.raters is not None and ask.collapse != "per_group":
+            advice = 'only collapse = "per_group" counts raters apart'
+            raise problem(
+                ["ask", index, "raters"], ask.collapse, 'no raters, or collapse = "per_group"', advice
+            )
+        if ask.share is not None and ask.column != _SCORE:
+            advice = f"{ask.column} has one ask, which counts whole"
+            raise problem(["ask", index, "share"], ask.share, 'a share only where column = "score"', advice)
+        if ask.share is not None and abs(total - 1) > _ROUNDED:
+            allowed = f"shares that sum to 1 over all asks for score; these sum to {total:g}"
+            raise problem(["ask", index, "share"], ask.share, allowed)
+        seen.add(ask.column)
+    return seen
 
 
 class ReleaseTable(Table):

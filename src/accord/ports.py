@@ -47,6 +47,7 @@ __all__ = [
     "Drawing",
     "Feedback",
     "Foreseeing",
+    "Grouped",
     "History",
     "How",
     "Indicator",
@@ -65,6 +66,7 @@ __all__ = [
     "Pooled",
     "Queue",
     "Queued",
+    "Quoting",
     "Reads",
     "Recording",
     "Referred",
@@ -451,6 +453,31 @@ class Queued(Protocol):
     def queued(self, queues: Mapping[str, Queue]) -> Overseer:
         """The overseer ready to ask; its config now holds the ids of the queues. PlanError for one that is
         missing."""
+        ...
+
+
+@runtime_checkable
+class Grouped(Protocol):
+    """Beside Ask: it can count groups of raters apart, and is told who is in which."""
+
+    @property
+    def lacks_groups(self) -> bool:
+        """Whether it is to count them apart, and nobody has told it of any."""
+        ...
+
+    def grouped(self, groups: Mapping[str, str]) -> Ask:
+        """The same ask with the group of each rater who agreed to be counted so, by pseudonym (``By.name``).
+
+        What others said counts in no group. The questions stay the same."""
+        ...
+
+
+@runtime_checkable
+class Quoting(Protocol):
+    """Beside Ask: its questions name answers that the policy did not give."""
+
+    def quoted(self, groups: Sequence[Group]) -> list[Response]:
+        """All such answers to these prompts."""
         ...
 
 

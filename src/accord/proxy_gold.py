@@ -114,7 +114,7 @@ class ProxyGold(NamedTuple):
     def _graded(self, asking: Asking, groups: Sequence[Group]) -> Floats:
         """What one ask makes of each answer; NaN where nobody judged it."""
         table = self.feedback.one(asking, groups)
-        (column,) = [name for name in table.values if name not in ("weight", "spread")]
+        (column,) = [name for name in table.values if name not in ("weight", "spread", "group")]
         rows = zip(table.members, table.values[column], table.missing, strict=True)
         found = {members[0]: float(value) for members, value, missing in rows if not missing}
         return np.array([found.get(group.responses[0].id, np.nan) for group in groups], dtype=np.float64)

@@ -16,12 +16,13 @@ from typing import NamedTuple
 from accord.assembly import Place, assembled
 from accord.desk import FrontDesk
 from accord.errors import AccordError, ContractError
-from accord.feedback import Asking, StageFeedback
+from accord.feedback import StageFeedback
+from accord.frozen import Frozen
 from accord.guard import Guard
 from accord.loop import Loop
-from accord.ports import Closing, Desk, Overseer, Snapping
+from accord.ports import Closing, Desk, How, Overseer, Sampler, Snapping
 from accord.progress import Progress, Silent
-from accord.records import Judgment, Kind, Question
+from accord.records import Judgment, Kind, Prompt, Question, Record, Response
 from accord.redrawing import weights_digest
 from accord.snapshots import at_step
 from accord.stores.files import make_folder
@@ -46,11 +47,13 @@ class _Stopped(AccordError):
 
 
 class _Recorded:
-    """An overseer whose judgments are all on record: it is never asked, and notes it where it would be."""
+    """An overseer whose judgments are all on record: it is never asked, and notes it where it would be.
 
-    def __init__(self, inner: Overseer) -> None:
-        self._inner = inner
-        self.missed = False
+    Only what a protocol made of people's judgments is made of them once more.
+    """
+
+    def __init__(self, inner: Overseer, frozen: Frozen, missed: list[str]) -> None:
+        self._inner, self._frozen, self._missed = inner, frozen, missed
 
     @property
     def answers(self) -> frozenset[Kind]:
@@ -61,9 +64,28 @@ class _Recorded:
         return self._inner.config
 
     async def judge(self, question: Question, desk: Desk) -> Judgment:
-        del desk
-        self.missed = True
+        if self._frozen.made_again(question.id, self.config):
+            return await self._inner.judge(question, _RecordedDesk(desk, self._frozen, self._missed))
+        self._missed.append(question.id)
         raise ContractError("the log", "it holds every judgment that training rested on", question.id)
+
+
+class _RecordedDesk:
+    """The desk of a protocol that is repeated: nobody whom it asks is asked, and nothing is said."""
+
+    def __init__(self, desk: Desk, frozen: Frozen, missed: list[str]) -> None:
+        self._desk, self._frozen, self._missed = desk, frozen, missed
+
+    def read(self, record: str) -> Record:
+        return self._desk.read(record)
+
+    async def ask(self, overseer: Overseer, question: Question) -> Judgment:
+        return await self._desk.ask(_Recorded(overseer, self._frozen, self._missed), question)
+
+    async def say(self, sampler: Sampler, prompt: Prompt, how: How | None = None) -> Response:
+        del sampler, how
+        self._missed.append(prompt.id)
+        raise ContractError("the log", "it holds every text that training rested on", prompt.id)
 
 
 def replayed(place: Place, view: LogView, gap: tuple[int, int], most: int) -> Replayed:
@@ -81,9 +103,13 @@ def replayed(place: Place, view: LogView, gap: tuple[int, int], most: int) -> Re
     there = _elsewhere(place, checkpoint)
     place.progress.begin(f"{place.stage.name}: repeating updates {start:,} to {gap[1]:,}", gap[1] - start)
     try:
-        with RunLog.open(there.folder, place.run) as log, Worker() as worker:
-            loop = assembled(there, log, view, worker)
-            repeat = _Repeat(loop, place.folder, there.folder, gap, place.progress)
+        with (
+            RunLog.open(there.folder, place.run) as log,
+            Frozen(place.folder) as frozen,
+            Worker() as worker,
+        ):
+            loop = assembled(there._replace(frozen=frozen), log, view, worker)
+            repeat = _Repeat(loop, frozen, place.folder, there.folder, gap, place.progress)
             try:
                 repeat.run(view, worker)
             finally:
@@ -126,11 +152,12 @@ class _Repeat:
     """One stretch of training, repeated: ``kept`` is the stage's folder, ``there`` the replay's."""
 
     loop: Loop
+    frozen: Frozen
     kept: Path
     there: Path
     gap: tuple[int, int]
     progress: Progress
-    _overseers: list[_Recorded] = field(default_factory=list[_Recorded])
+    _missed: list[str] = field(default_factory=list[str])
 
     def run(self, view: LogView, worker: Worker) -> None:
         """Train to the end of the gap. Always ends in _Stopped."""
@@ -143,11 +170,12 @@ class _Repeat:
         loop.evaluator = loop.examine = None
         loop.pace = replace(loop.pace, audit_every=_NEVER, save_every=_NEVER)
         assert isinstance(loop.feedback, StageFeedback), "assembled gives the loop this one"
-        desk = FrontDesk(_nothing, _nothing)
+        desk = FrontDesk(_nothing, _nothing, spoken=self.frozen)
         desk.hold(record for kind in _TEXTS for record in view.records(kind))
-        self._overseers = [_Recorded(one.overseer) for one in loop.feedback.asking]
-        both = zip(loop.feedback.asking, self._overseers, strict=True)
-        asking = [Asking(one.ask, overseer) for one, overseer in both]
+        asking = [
+            one._replace(overseer=_Recorded(one.overseer, self.frozen, self._missed))
+            for one in loop.feedback.asking
+        ]
         loop.feedback = StageFeedback(asking, desk, worker, _nothing)
         loop.snapshot = self._stepped
         self._compared(loop.state.step)
@@ -157,7 +185,7 @@ class _Repeat:
     def _stepped(self) -> None:
         """After every update: keep the policy, compare one that the run kept too, and end with the gap."""
         self.progress.advance(1)
-        if any(overseer.missed for overseer in self._overseers):
+        if self._missed:
             raise _Stopped("evidence incomplete, a judgment that training rested on is not recorded")
         self._compared(self.loop.state.step)
         if self.loop.state.step >= self.gap[1]:

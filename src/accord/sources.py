@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Literal, NamedTuple, Protocol, Self, cast
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, Self, cast
 
 import numpy as np
 from pydantic import Field, model_validator
@@ -25,16 +25,23 @@ from accord.stepwise import in_steps
 from accord.stores.foreign.prompts import Data, DataRow, read_data, write_rows
 from accord.worker import Worker
 
+if TYPE_CHECKING:
+    from accord.frozen import Frozen
+
 __all__ = ["Offline", "Rollouts", "SourcePart", "Surroundings", "seeded", "taken"]
 
 
 class Surroundings(NamedTuple):
-    """What a stage hands its source: its key ``run/stage``, the seed, the method's shape, the worker."""
+    """What a stage hands its source: its key ``run/stage``, the seed, the method's shape, the worker.
+
+    ``frozen``: what the stage uses of what people said, where it runs and is not only looked at.
+    """
 
     stage: str
     seed: int
     shape: Shape
     worker: Worker
+    frozen: Frozen | None = None
 
 
 class SourcePart(Protocol):
@@ -165,7 +172,8 @@ class _Offline:
                 f"all {len(fits):,} rows of window {index} of {config.data} are too long, and truncate = "
                 f"{config.truncate!r} leaves them out\n  set the limits or per_window higher"
             )
-        told = _Told(feedback, [fit.group for fit in fits if fit.group is not None])
+        there = [fit.group for fit in fits if fit.group is not None]
+        told = _Told(feedback, there, steps=self.kind == "steps")
         limited = limits.prompt is not None or limits.answer is not None
         left_out = float(sum(fit.group is None for fit in fits))
         numbers: dict[str, int] = {}
@@ -177,7 +185,7 @@ class _Offline:
             columns |= row.columns
             columns |= {"cut": float(fit.cut), "left_out": left_out} if limited else {}
             group = numbers.setdefault(row.prompt.id, len(numbers))
-            rows.append(told.row(fit.group, columns, group, row.labels))
+            rows += told.rows(fit.group, columns, group, row.labels)
         return Window(index, tuple(rows))
 
     def _fitted(self, row: DataRow, policy: Sampler, limits: Limits) -> Fitted:
@@ -187,32 +195,68 @@ class _Offline:
 
 
 class _Told:
-    """What feedback says of the groups of a window. Where it says something, that stands before the file."""
+    """What feedback says of the groups of a window. Where it says something, that stands before the file.
 
-    def __init__(self, feedback: Feedback, groups: Sequence[Group]) -> None:
+    ``steps``: the answers of a group are the steps of one, and feedback speaks of each of them.
+    """
+
+    def __init__(self, feedback: Feedback, groups: Sequence[Group], *, steps: bool = False) -> None:
         distinct = {_members(group): group for group in groups}
         self._columns = feedback(list(distinct.values()))
-        self._places = {m: r for r, m in enumerate(self._columns.members)} if self._columns else {}
-        if strange := self._places.keys() - distinct.keys():
-            found = f"{len(next(iter(strange)))} answers at a time"
-            raise PlanError("ask", found, "questions about rows as they are in the data: answers, or pairs")
+        known = {(step,) for members in distinct for step in members} if steps else distinct.keys()
+        self._places: dict[tuple[int, tuple[str, ...]], int] = {}
+        if self._columns is not None:
+            if strange := set(self._columns.members) - known:
+                found = f"{len(next(iter(strange)))} answers at a time"
+                allowed = "questions about rows as they are in the data: answers, pairs, or single steps"
+                raise PlanError("ask", found, allowed)
+            filled = set(self._columns.values) - {"spread", "group"}
+            if steps and filled != {"score"}:
+                advice = "what is said of a step is its label, so there is one number"
+                raise PlanError("ask.column", ", ".join(sorted(filled)), '"score" alone', advice)
+            told = zip(self._columns.group_R.tolist(), self._columns.members, strict=True)
+            self._places = {place: r for r, place in enumerate(told)}
 
-    def row(
+    def rows(
         self, group: Group, columns: Mapping[str, float], number: int, labels: Sequence[bool | None] = ()
-    ) -> Row:
-        """With ``labels`` the answers of the group are the steps of one; else each is an episode."""
-        episodes = tuple(Episode.single(r, group.prompt.allowed) for r in group.responses)
-        if labels:
-            episodes = (in_steps(group, labels),)
+    ) -> list[Row]:
+        """One row, or one for each group of raters. With ``labels`` the answers of the group are the steps of
+        one; else each is an episode."""
         if self._columns is None:
-            return Row(episodes, columns, group=number)
-        place = self._places.get(_members(group))
+            episodes = (in_steps(group, labels),) if labels else _episodes(group)
+            return [Row(episodes, columns, group=number)]
+        several = max(1, len(self._columns.groups))
+        speak = self._graded if labels else self._said
+        return [speak(self._columns, group, columns, (number * several, own)) for own in range(several)]
+
+    def _said(
+        self, told: Columns, group: Group, columns: Mapping[str, float], number: tuple[int, int]
+    ) -> Row:
+        first, own = number
+        place = self._places.get((own, _members(group)))
         if place is None:
-            unknown = dict.fromkeys(self._columns.values, float("nan"))
-            return Row(episodes, {**columns, **unknown}, True, number)
-        values = {name: float(values[place]) for name, values in self._columns.values.items()}
-        missing = bool(self._columns.missing[place])
-        return Row(episodes, {**columns, **values}, missing, number, self._columns.parents[place])
+            unknown = dict.fromkeys(told.values, float("nan"))
+            unknown |= {"group": float(own)} if told.groups else {}
+            return Row(_episodes(group), {**columns, **unknown}, True, first + own)
+        values = {name: float(values[place]) for name, values in told.values.items()}
+        missing, parents = bool(told.missing[place]), told.parents[place]
+        return Row(_episodes(group), {**columns, **values}, missing, first + own, parents)
+
+    def _graded(
+        self, told: Columns, group: Group, columns: Mapping[str, float], number: tuple[int, int]
+    ) -> Row:
+        """An answer in steps: the grades of its steps are their labels, and a step nobody graded has none."""
+        first, own = number
+        places = [self._places.get((own, (step.id,))) for step in group.responses]
+        graded = [None if p is None or told.missing[p] else float(told.values["score"][p]) for p in places]
+        parents = tuple(dict.fromkeys(j for p in places if p is not None for j in told.parents[p]))
+        columns = {**columns, "group": float(own)} if told.groups else columns
+        missing = all(grade is None for grade in graded)
+        return Row((in_steps(group, graded),), columns, missing, first + own, parents)
+
+
+def _episodes(group: Group) -> tuple[Episode, ...]:
+    return tuple(Episode.single(r, group.prompt.allowed) for r in group.responses)
 
 
 def _members(group: Group) -> tuple[str, ...]:
@@ -285,7 +329,8 @@ def _window(index: int, groups: Sequence[Group], columns: Columns | None) -> Win
             episode = Episode.single(response, prompt.allowed)
             rows.append(Row((episode,), {"cut": cut[response.id]}, group=g))
         return Window(index, tuple(rows))
-    for r, members in enumerate(columns.members):
+    several = max(1, len(columns.groups))
+    for r, (members, own) in enumerate(zip(columns.members, columns.group_R.tolist(), strict=True)):
         g, prompt, _ = answers[members[0]]
         rows.append(
             Row(
@@ -295,7 +340,7 @@ def _window(index: int, groups: Sequence[Group], columns: Columns | None) -> Win
                     "cut": max(cut[m] for m in members),
                 },
                 missing=bool(columns.missing[r]),
-                group=g,
+                group=g * several + own,  # what groups of raters say is compared within each of them
                 parents=columns.parents[r],
             )
         )

@@ -16,20 +16,40 @@ from pathlib import Path
 from typing import NamedTuple, cast
 
 from accord import __version__, catalog
-from accord.assembly import Engine, Place, assembled, check_evaluation, engine_of, models_asked, seated
+from accord.assembly import (
+    Engine,
+    Place,
+    assembled,
+    check_evaluation,
+    engine_of,
+    models_asked,
+    seated,
+)
+from accord.counted_apart import groups_now
 from accord.errors import PlanError, Refused, Unreadable, beneath
 from accord.feedback import StageFeedback
+from accord.frozen import Frozen, check_queue
 from accord.loop import Loop
 from accord.maths.overuse import GOLD
 from accord.plan import Plan, Stage
 from accord.ports import Closing, Method, Overseer
-from accord.records import Decision, Entry, ModelRef, Prompt, Reading, Record, StepEvent, canonical
+from accord.records import (
+    Decision,
+    Entry,
+    ModelRef,
+    Prompt,
+    Reading,
+    Record,
+    StepEvent,
+    canonical,
+)
 from accord.release import Release, forewarned, release_prompts
 from accord.sources import SourcePart, Surroundings
 from accord.stores.files import disk, file_sha256, make_folder, promote, write_aside
 from accord.stores.foreign.prompts import read_rows
 from accord.stores.runlog import LogView, RunLog, read_log
 from accord.winrate import Contest, Umpire, asked_kind, name_of, told
+from accord.withdrawn import drifted, queues_asked, still_said
 from accord.worker import Worker
 
 __all__ = ["Acceptance", "Engine", "Place", "check_base", "check_stage", "finished", "run_stage"]
@@ -65,6 +85,9 @@ def check_stage(plan: Plan, stage: Stage) -> list[str]:
         with beneath(path):
             if not model.startswith("stage:"):
                 engine.check(model)
+    for path, url in queues_asked(stage):
+        with beneath(path):
+            check_queue(url)
     method = cast(Method, catalog.build("methods", stage.method))
     source = cast(SourcePart, catalog.build("sources", stage.source))
     with Worker() as worker:
@@ -95,13 +118,20 @@ def check_stage(plan: Plan, stage: Stage) -> list[str]:
 def run_stage(place: Place, acceptance: Acceptance | None, allow_drift: bool) -> Decision | None:
     """Train the stage to its end (None), or to the Decision that stops it, from where it was interrupted."""
     make_folder(place.folder)
-    with RunLog.open(place.folder, place.run) as log, Worker() as worker:
+    go_on = f"accord resume {place.folder.parent}"
+    with (
+        RunLog.open(place.folder, place.run) as log,
+        Frozen(place.folder, place.progress, go_on, allow_drift) as frozen,
+        Worker() as worker,
+    ):
+        place = place._replace(frozen=frozen)
         view = read_log(place.folder)
         for problem in view.problems[:3]:
             place.progress.say(f"the log of {place.run}: {problem}")
         accepted = _accepted(view, acceptance, place)
         began = time.monotonic()
         _same_environment(place, engine_of(place.stage), allow_drift)
+        still_said(place, frozen, view)
         loop = assembled(place, log, view, worker)
         guard = loop.guard
         guard.decisions += [
@@ -263,6 +293,8 @@ def _accepted(view: LogView, acceptance: Acceptance | None, place: Place) -> lis
 def _same_environment(place: Place, engine: Engine, allow_drift: bool) -> None:
     """A run resumes to the bit on the same kind of machine, threads and versions; otherwise it asks."""
     now = {"accord": __version__, "python": platform.python_version(), **engine.environment()}
+    with beneath(place.path):
+        now |= groups_now(place.stage)
     file = place.folder / "environment.json"
     if not file.exists():
         write_aside(place.folder / "plan.toml", place.plan.toml())
@@ -281,9 +313,7 @@ def _same_environment(place: Place, engine: Engine, allow_drift: bool) -> None:
             + "\n  restore it, or go on under --allow-drift (the report will say so)"
         )
     if changed:
-        text = "resumed in another environment: " + "; ".join(changed)
-        write_aside(place.folder / "drift.txt", text + "\n")
-        place.progress.say(text)
+        drifted(place, "resumed in another environment: " + "; ".join(changed))
 
 
 def _enter(place: Place, loop: Loop, seconds: float, tested: Sequence[Record] = ()) -> None:

@@ -35,7 +35,7 @@ def stepped(
     return tuple(found)
 
 
-def in_steps(group: Group, labels: Sequence[bool | None]) -> Episode:
+def in_steps(group: Group, labels: Sequence[float | None]) -> Episode:
     """Steps as the turns of one episode, their labels as its rewards; those of steps that were cut off are
     gone with them."""
     steps, names = group.responses, tuple(step.id for step in group.responses)

@@ -10,7 +10,7 @@ import tomllib
 from shape import tree
 
 # Imported under another name than that of the package.
-NAMED = {"yaml": "pyyaml"}
+NAMED = {"yaml": "pyyaml", "markdown_it": "markdown-it-py"}
 # What is used without an import of ours, and by whom.
 UNSEEN = {
     "gguf": "transformers reads GGUF files with it",

@@ -174,7 +174,7 @@ def test_settings_that_do_not_fit_are_told_at_their_place(
 def test_a_missing_setting_lists_what_it_may_be() -> None:
     error = failing("asks", {"name": "each", "column": "score"})
     assert error.path == "stage[0].method.collapse"
-    assert error.allowed == '"distribution", "majority" or "quantile"'
+    assert error.allowed == '"distribution", "majority", "per_group" or "quantile"'
     assert "no default" in error.advice
 
 

@@ -105,7 +105,7 @@ scalars = (
 )
 settings = st.dictionaries(
     st.text(alphabet=st.characters(exclude_categories=["Cs"]), max_size=8).filter(
-        lambda key: key not in ("name", "settings", "column", "collapse", "overseer")
+        lambda key: key not in ("name", "settings", "column", "collapse", "share", "overseer")
     ),
     st.recursive(scalars, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text("ab."), inner)),
     max_size=4,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,7 +16,7 @@ from accord.cli.show import Screen
 
 if TYPE_CHECKING:
     from accord.records import JSON
-    from accord.reports.explained import Explained
+    from accord.reports.explained import Explained, Traced
     from accord.reports.symptoms import Finding
 
 __all__ = ["EXAMPLES", "explain"]
@@ -26,6 +26,7 @@ EXAMPLES = {
       accord explain brevity-1
       accord explain runs/brevity-1/amplify
       accord explain brevity-1 --json > findings.json
+      accord explain brevity-1 --trace
     """,
 }
 _INDENT = 10
@@ -36,6 +37,10 @@ def explain(
         Path, typer.Argument(metavar="RUN", help="A run's or a stage's folder, or a run's name in --runs.")
     ],
     runs: Runs = RUNS,
+    trace: Annotated[
+        bool,
+        typer.Option("--trace", help="Instead: walk one figure of each stage back to judgments and prompts."),
+    ] = False,
     json: Json = False,
 ) -> int:
     """Turn the log of a run into plain advice.
@@ -44,7 +49,12 @@ def explain(
     fall, a negative KL, and more: what was seen, what it means, what to do. It reads, and changes nothing.
     """
     from accord.reports.explained import explain as explained
+    from accord.reports.explained import traced
 
+    if trace:
+        walks = traced(run_folder(which, runs))
+        Screen(json).give({"stages": [walk.json() for walk in walks]}, list(_walked(walks, terminal())))
+        return Exit.DONE
     stages = explained(run_folder(which, runs))
     rows: list[JSON] = [one.json() for one in stages]
     lines = [line for one in stages for line in _lines(one, terminal())]
@@ -52,6 +62,15 @@ def explain(
         {"stages": rows}, lines[:-1] or ["no stage of this run has begun: there is nothing to explain"]
     )
     return Exit.DONE
+
+
+def _walked(walks: Sequence[Traced], width: int) -> Iterator[str]:
+    for walk in walks:
+        yield from broken(f"{walk.run}, stage {walk.stage}:", width)
+        for one in walk.steps:
+            yield from broken(f"{one.kind} {one.record[:12]}: {one.says}", width, "  ")
+            if one.text:
+                yield from broken(one.text, width, "    ")
 
 
 def _lines(one: Explained, width: int) -> Iterator[str]:

@@ -6,7 +6,7 @@ the same base and prompts. What cannot be had is a ``Lacking`` with the words fo
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -16,6 +16,7 @@ from accord import catalog
 from accord.assembly import Engine, Place, seated
 from accord.auditing.asking import Asking, Budget
 from accord.auditing.journal import Journal
+from accord.auditing.verdicts import Verdicts
 from accord.desk import FrontDesk
 from accord.engines.openai_http import is_remote
 from accord.errors import PlanError, beneath
@@ -23,9 +24,9 @@ from accord.feedback import Asking as Asked
 from accord.feedback import StageFeedback
 from accord.pages import Page
 from accord.plan import AskTable, Plan, Stage
-from accord.ports import Ask, How, Method, Sampler, Seated, Source
+from accord.ports import Ask, How, Method, Queued, Sampler, Seated, Source
 from accord.progress import Progress
-from accord.records import JSON, Judgment, Prompt, Record, read_record
+from accord.records import JSON, Prompt
 from accord.records.rows import Group
 from accord.reports.tolerances import page_in, rules_of
 from accord.sources import Rollouts, SourcePart, Surroundings, seeded
@@ -154,7 +155,7 @@ class Grounds:
 
     def put(self, asked: Asked, groups: Sequence[Group], column: str = SCORE) -> dict[str, float]:
         """What an overseer of single answers says of each, by its id. Lacking where it judges none."""
-        records = _Verdicts(self.journal)
+        records = Verdicts(self.journal)
         desk = FrontDesk(records.take, records.commit, records)
         feedback = StageFeedback([asked], desk, self.worker, records.take)
         self.progress.advance(0, f"judging {sum(len(g.responses) for g in groups):,} answers")
@@ -197,6 +198,9 @@ class Grounds:
 
     def _seated(self, table: AskTable) -> Asked:
         overseer = catalog.build("overseers", table.overseer)
+        if isinstance(overseer, Queued) and overseer.queues:
+            advice = f"{self.wishes.command} --reward FILE.py:function"
+            raise Lacking("people judge, and are asked inside a run only", advice)
         for model in overseer.models if isinstance(overseer, Seated) else ():
             if model.startswith("stage:"):
                 name = model.removeprefix("stage:")
@@ -225,47 +229,6 @@ class Grounds:
             return self._seated(AskTable.model_validate(table))
         except PlanError as error:
             raise error.under(option) from None
-
-
-class _Verdicts:
-    """A Store over the journal, of judgments alone: texts are in the answers' own lines."""
-
-    def __init__(self, journal: Journal) -> None:
-        self._journal = journal
-        self._new: dict[str, list[Judgment]] = {}
-
-    def take(self, records: Iterable[Record]) -> None:
-        for one in records:
-            if isinstance(one, Judgment):
-                self._new.setdefault(one.question, []).append(one)
-
-    def commit(self) -> None:
-        told: dict[str, dict[str, JSON]] = {}
-        for question, judgments in self._new.items():
-            bodies = [*self._bodies(question), *(cast(JSON, one.body()) for one in judgments)]
-            told[question] = {"judgments": bodies}
-        self._journal.write("judgment", told)
-        self._new.clear()
-
-    def put(self, *records: Record) -> None:
-        self.take(records)
-        self.commit()
-
-    def get(self, record: str) -> Record:
-        raise KeyError(f"no record {record} in this journal")
-
-    def find(self, kind: str, *, parent: str | None = None, run: str | None = None) -> list[Record]:
-        del run
-        if kind != "judgment" or parent is None:
-            return []
-        return [read_record(kind, cast("dict[str, object]", body)) for body in self._bodies(parent)]
-
-    def lineage(self, record: str) -> list[Record]:
-        return [self.get(record)]
-
-    def _bodies(self, question: str) -> list[JSON]:
-        known = self._journal.known("judgment", question)
-        return list(cast("Sequence[JSON]", known["judgments"])) if known else []
 
 
 def _is_program(name: str) -> bool:

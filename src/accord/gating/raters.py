@@ -31,7 +31,7 @@ LEAST = 0.4
 _MOST_VOTES = 1000
 _WHOLE = 1e-6
 
-_KEPT = ("distribution", "quantile")  # ways to collapse that leave disagreement in what is learnt
+_KEPT = ("distribution", "per_group", "bt", "quantile")  # ways to collapse that keep disagreement
 
 
 def raters(grounds: Grounds) -> Finding:

@@ -13,21 +13,16 @@ one of them abstains the program does: a part that is missing is not worth nothi
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import importlib
-import importlib.util
 import inspect
 import math
 import re
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
-from pathlib import Path
 from typing import NamedTuple, Self, cast
 
 from pydantic import PrivateAttr, field_validator, model_validator
 
-from accord.errors import PlanError
+from accord.overseers import function, source
 from accord.part import Part
 from accord.ports import Desk
 from accord.records import By, Graded, Judgment, Kind, Prompt, Question, Ranked, Response, digest
@@ -129,13 +124,12 @@ class Program(Part):
     @cached_property
     def graders(self) -> tuple[Grader, ...]:
         """The functions. PlanError when one cannot be imported or is not callable."""
-        return tuple(_function(name) for name in self.names)
+        return tuple(cast(Grader, function(name)) for name in self.names)
 
     @cached_property
     def config(self) -> str:
         """Also hashes the files the functions stand in: an edited reward is another overseer."""
-        files = [inspect.getsourcefile(grader) for grader in self.graders]
-        sources = [hashlib.sha256(Path(f).read_bytes() if f else b"").hexdigest() for f in files]
+        sources = [source(grader) for grader in self.graders]
         if isinstance(self.fn, str) and not self.weights:
             return digest({"class": "program", "fn": self.fn, "source": sources[0]})
         told = {"fn": list(self.names), "weights": list(self.weights), "source": list(sources)}
@@ -234,20 +228,6 @@ def _graded(question: Question, found: Sequence[_Sum]) -> Graded:
     return Graded(scores={name: grade for name, grade in scores.items() if grade is not None}, heads=heads)
 
 
-def _function(name: str) -> Grader:
-    module, _, attribute = name.rpartition(":")
-    try:
-        found = getattr(_load(module), attribute, None)
-    # A user's file may raise anything while it is imported; all of it is an error of the plan.
-    except Exception as error:
-        advice = f"cannot import it: {error}"
-        raise PlanError("fn", name, "module:function or file.py:function", advice) from error
-    if not callable(found):
-        advice = f"{module} has no function {attribute!r}"
-        raise PlanError("fn", name, "module:function or file.py:function", advice)
-    return cast(Grader, found)
-
-
 def _number(fn: str, grade: object) -> float | None:
     if grade is None:
         return None
@@ -255,26 +235,3 @@ def _number(fn: str, grade: object) -> float | None:
     if not math.isfinite(number):
         raise ValueError(f"{fn} returned {number}; return None to abstain")
     return number
-
-
-def _load(module: str) -> object:
-    """A module by name, or a Python file by path (loaded once per absolute path)."""
-    if not module.endswith(".py"):
-        return importlib.import_module(module)
-    path = Path(module).resolve()
-    if not path.is_file():
-        raise ImportError(f"no file {path}")
-    name = f"accord_program_{hashlib.sha256(str(path).encode()).hexdigest()[:12]}"
-    if name in sys.modules:
-        return sys.modules[name]
-    spec = importlib.util.spec_from_file_location(name, path)
-    if spec is None or spec.loader is None:
-        raise ImportError(f"{path} is not a Python file")
-    loaded = importlib.util.module_from_spec(spec)
-    sys.modules[name] = loaded
-    try:
-        spec.loader.exec_module(loaded)
-    except BaseException:
-        del sys.modules[name]
-        raise
-    return loaded

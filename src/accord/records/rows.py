@@ -38,12 +38,22 @@ class Text(NamedTuple):
 
 @dataclass(frozen=True)
 class Columns:
-    """Verdicts as numbers, one row per answer or pair. ``missing`` rows have no number, not a zero."""
+    """Verdicts as numbers, one row per answer or pair. ``missing`` rows have no number, not a zero.
+
+    Where groups of raters are counted apart, an answer has a row for each: ``groups`` are their names, and
+    the column ``group`` says which one a row is of, from 0.
+    """
 
     members: tuple[tuple[str, ...], ...]
     values: Mapping[str, Floats]
     missing: NDArray[np.bool_]
     parents: tuple[tuple[str, ...], ...]
+    groups: tuple[str, ...] = ()
+
+    @property
+    def group_R(self) -> Ints:
+        """Of each row the group of raters, 0 where they are not counted apart."""
+        return self.values["group"].astype(np.int64) if self.groups else np.zeros(len(self.members), np.int64)
 
 
 @dataclass(frozen=True)

@@ -16,12 +16,13 @@ from accord.errors import Unreadable
 from accord.plan import read_plan
 from accord.records import JSON, Episode, Response
 from accord.reports import diagnoses, learning
-from accord.reports.document import State, plain
+from accord.reports.document import State, Walked, plain
 from accord.reports.logs import StageLog, open_stage
 from accord.reports.symptoms import LEVELS, LIMITS, Check, Figure, Finding, Told, Unread, mean
+from accord.reports.trace import trace_of
 from accord.stores.segments import is_stage
 
-__all__ = ["CHECKS", "Explained", "examined", "explain", "told_of"]
+__all__ = ["CHECKS", "Explained", "Traced", "examined", "explain", "told_of", "traced"]
 
 CHECKS: Mapping[str, Check] = {**diagnoses.CHECKS, **learning.CHECKS}
 
@@ -51,11 +52,34 @@ class Explained:
         return {**cast("dict[str, JSON]", plain(self)), "limits": limits}
 
 
+@dataclass(frozen=True)
+class Traced:
+    """A figure of one stage walked back to a prompt, with what people said on the way: for a screen only."""
+
+    run: str
+    stage: str
+    steps: tuple[Walked, ...]
+
+    def json(self) -> dict[str, JSON]:
+        """As plain values."""
+        return cast("dict[str, JSON]", plain(self))
+
+
 def explain(folder: Path) -> list[Explained]:
     """Every stage of a run that has begun, or the one stage of a stage's folder.
 
     Unreadable where ``folder`` is neither.
     """
+    return [examined(log) for log in _begun(folder, places=False)]
+
+
+def traced(folder: Path) -> list[Traced]:
+    """A figure of each of these stages, walked back; people's judgments are looked up where they are kept."""
+    logs = _begun(folder, places=True)
+    return [Traced(log.run.name, log.stage.name, trace_of(log, aloud=True)) for log in logs]
+
+
+def _begun(folder: Path, *, places: bool) -> list[StageLog]:
     run, only = folder, ""
     if not (folder / "run.json").is_file() and is_stage(folder):
         run, only = folder.absolute().parent, folder.absolute().name
@@ -63,10 +87,10 @@ def explain(folder: Path) -> list[Explained]:
     if file is None:
         raise Unreadable(folder, "the folder of a run or of a stage", "no plan.toml in it")
     plan = read_plan(file)
-    logs = [open_stage(run, plan, stage, places=False) for stage in plan.stage if only in ("", stage.name)]
+    logs = [open_stage(run, plan, stage, places) for stage in plan.stage if only in ("", stage.name)]
     if not logs:
         raise Unreadable(folder, f"a stage of {plan.name}: {', '.join(s.name for s in plan.stage)}", only)
-    return [examined(log) for log in logs if log.view is not None]
+    return [log for log in logs if log.view is not None]
 
 
 def examined(log: StageLog) -> Explained:

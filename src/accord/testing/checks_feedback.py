@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from accord.desk import FrontDesk
-from accord.ports import Ask, Overseer
+from accord.ports import Ask, Overseer, Quoting
 from accord.records import (
     Critiqued,
     Graded,
@@ -24,6 +24,7 @@ from accord.records import (
 )
 from accord.records.rows import Columns, Group
 from accord.testing.building import a_judgment
+from accord.testing.laws import check_laws
 from accord.testing.promises import promised
 from accord.worker import Worker
 
@@ -38,8 +39,13 @@ _FITTING: dict[Kind, tuple[type, ...]] = {
 }
 
 
-def check_overseer(overseer: Overseer, groups: Sequence[Group], *, order_free: bool = False) -> None:
+def check_overseer(
+    overseer: Overseer, groups: Sequence[Group], *, order_free: bool = False, leans: bool = False
+) -> None:
     """ContractError with the first promise that is broken, on questions of every kind that it answers.
+
+    One that is made of others (``accord.overseers.Made``) is also put over scripted leaves and held to the
+    laws of ``accord.testing.laws``; ``leans``: it means to mind the order, as a simulated rater does.
 
     ``groups``: answers that it has an opinion of, two or more to a prompt. ``order_free``: it promises that
     the order in which two answers are listed changes nothing (a leaf that reads may lean to one side).
@@ -58,6 +64,7 @@ def check_overseer(overseer: Overseer, groups: Sequence[Group], *, order_free: b
         promised(overseer, "questions asked at once are judged as each one alone", same)
         if order_free and kind is Kind.COMPARE:
             _check_order(overseer, questions, said, groups)
+    check_laws(overseer, groups, lambda kind: questions_about(groups, kind), leans=leans)
 
 
 def questions_about(groups: Sequence[Group], kind: Kind) -> list[Question]:
@@ -135,15 +142,22 @@ def _preference(judgment: Judgment) -> object:
 
 
 def check_ask(ask: Ask, groups: Sequence[Group]) -> None:
-    """ContractError with the first promise that is broken. ``groups``: two or more answers to each prompt."""
+    """ContractError with the first promise that is broken. ``groups``: two or more answers to each prompt.
+
+    One that counts groups of raters apart is given with its groups, which hold ``rater`` and ``rater 0`` to
+    ``rater 2``. Of one that fits ratings (``collapse = "bt"``) each question is judged two to one.
+    """
     questions = ask.questions(groups)
     promised(ask, "questions asks something about groups with answers", bool(questions), "nothing")
     again = [q.id for q in ask.questions(groups)]
     promised(ask, "questions is pure", [q.id for q in questions] == again, "other questions the second time")
     owner = {r.id: group for group in groups for r in group.responses}
+    if isinstance(ask, Quoting):
+        home_of = {group.prompt.id: group for group in groups}
+        owner |= {r.id: home_of[r.prompt] for r in ask.quoted(groups)}
     for question in questions:
         strange = [r for r in question.responses if r not in owner]
-        promised(ask, "a question is about answers of the groups", not strange, strange)
+        promised(ask, "a question is about answers of the groups, or that it quotes", not strange, strange)
         home = {owner[r].prompt.id for r in question.responses}
         promised(ask, "the answers of a question share its prompt", home == {question.prompt}, home)
         named = {question.prompt, *question.responses} <= set(question.parents)
@@ -159,7 +173,7 @@ def _check_columns(ask: Ask, groups: Sequence[Group], questions: Sequence[Questi
         _check_table(ask, nobody, answers)
         promise = "what nobody judged is missing, never a zero or a tie"
         promised(ask, promise, bool(nobody.missing.all()), nobody.values)
-    said = [a_judgment(question, k % 2) for k, question in enumerate(questions)]
+    said = _ballot(ask, questions, 1)
     table = ask.columns(groups, said)
     _check_table(ask, table, answers)
     promised(ask, "what was judged is not missing", not table.missing.any(), table.missing)
@@ -184,13 +198,29 @@ def _check_columns(ask: Ask, groups: Sequence[Group], questions: Sequence[Questi
 
 def _check_votes(ask: Ask, groups: Sequence[Group], questions: Sequence[Question], table: Columns) -> None:
     """Several judgments of one question: all count, and agreement is not changed by being repeated."""
-    thrice = [a_judgment(q, k % 2, by=f"rater {n}") for k, q in enumerate(questions) for n in range(3)]
+    thrice = _ballot(ask, questions, 3)
     agreed = ask.columns(groups, thrice)
     _check_table(ask, agreed, {r.id for group in groups for r in group.responses})
-    same = all(np.array_equal(agreed.values[n], c) for n, c in table.values.items() if n != "weight")
+    same = all(np.allclose(agreed.values[n], c, atol=1e-9) for n, c in table.values.items() if n != "weight")
     promised(ask, "three judgments that agree say what one says", same, agreed.values)
-    counted = all(len(parents) == 3 for parents in agreed.parents)
+    about = {question.id: set(question.responses) for question in questions}
+    own = [{j.id for j in thrice if about[j.question] >= set(members)} for members in agreed.members]
+    counted = all(set(found) >= mine for found, mine in zip(agreed.parents, own, strict=True))
     promised(ask, "every judgment that counts is a parent of its row", counted, agreed.parents)
+
+
+def _ballot(ask: Ask, questions: Sequence[Question], times: int) -> list[Judgment]:
+    """Each question judged so many times alike; where ratings are fitted, two to one."""
+    names = ["rater"] if times == 1 else [f"rater {n}" for n in range(times)]
+    said = [a_judgment(q, k % 2, by=name) for k, q in enumerate(questions) for name in names]
+    if getattr(ask, "collapse", None) == "bt":
+        said += [
+            a_judgment(q, best, by=f"{who} {name}")
+            for k, q in enumerate(questions)
+            for who, best in (("again", k % 2), ("against", 1 - k % 2))
+            for name in names
+        ]
+    return said
 
 
 def _check_table(ask: Ask, table: Columns, answers: set[str]) -> None:

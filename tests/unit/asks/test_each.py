@@ -73,6 +73,24 @@ def test_what_nobody_graded_is_missing_with_no_parents() -> None:
     assert [len(p) for p in table.parents] == [0, 1, 0]
 
 
+def test_groups_of_raters_are_averaged_apart() -> None:
+    """Raters 0 and 1 are of one group, 2 of another, 3 of none; nobody of the other group graded "no"."""
+    ask = Each(column="score", collapse="per_group").grouped({"rater 0": "b", "rater 1": "b", "rater 2": "a"})
+    first, second, _ = ask.questions(GROUPS)
+    table = ask.columns(GROUPS, [*graded(first, 0.0, 1.0, 4.0, 100.0), *graded(second, 3.0)])
+    assert table.groups == ("a", "b")
+    assert table.values["score"][[0, 3, 4]].tolist() == [4.0, 0.5, 3.0]
+    assert table.missing.tolist() == [False, True, True, False, False, True]
+    assert [len(p) for p in table.parents] == [1, 0, 0, 2, 1, 0]
+
+
+def test_what_people_see_is_part_of_the_question() -> None:
+    ask = Each(column="score", collapse="distribution", dimensions=("true", "kind"), scale=(1, 5))
+    (question, *_), (plain, *_) = ask.questions(GROUPS), MEAN.questions(GROUPS)
+    assert (question.instrument.dimensions, question.instrument.scale) == (("true", "kind"), (1.0, 5.0))
+    assert question.id != plain.id
+
+
 @pytest.mark.parametrize(
     "told",
     [

@@ -1,0 +1,181 @@
+"""Hindsight: first what came of an answer, then the verdict (2501.08617).
+
+Of each answer an outcome is sampled, by a function of yours or by a model; then the inner overseer is asked
+with the outcomes as evidence. ``reveal``: ``partial`` shows what came of what was chosen, ``full`` also what
+the alternatives would have brought; a rater who learns only the first can be misled about the second.
+
+``fn(prompt, answer, reveal, **columns) -> str | None`` gets the columns of the prompt's row that it names,
+and the whole conversation as ``messages`` (``prompt`` is its last question).
+
+1. Who simulates knows neither the rubric nor the other answers, and who judges predicts nothing. Where an
+   outcome is missing nobody is asked (``no_outcome``): a verdict without it would be foresight in disguise.
+2. "" from a function of every answer: nothing is to be revealed, and the question is asked as it stands. Only
+   a judgment that saw outcomes is signed ``hindsight``. A model that says nothing has told no outcome.
+3. An outcome is drawn by the answer alone, so the order of two answers changes none.
+4. The reference simulates customers and shops inside the judge's prompt; here an outcome is a Response.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import Literal, Self, cast
+
+from pydantic import Field, PrivateAttr, model_validator
+
+from accord.errors import AccordError, ContractError, PlanError
+from accord.maths.judging import boundary, fenced
+from accord.overseers import Inner, Made, function, source
+from accord.part import Part
+from accord.ports import Desk, How, Sampler, Scored
+from accord.problems import problem
+from accord.records import Abstention, Judgment, Kind, Prompt, Question, Response, digest
+from accord.records.rows import Group, Text
+
+__all__ = ["Hindsight"]
+
+_ASKED = {
+    "partial": "Tell in a few sentences what came of this answer once it was followed. Judge nothing.",
+    "full": "Tell in a few sentences what came of this answer once it was followed, and what each "
+    "alternative would have brought. Judge nothing.",
+}
+_ORDER = "Each piece of evidence says what came of one answer, in the order of the answers."
+
+
+class Hindsight(Made, Part):
+    """The inner overseer, shown what came of the answers. ``fn`` or ``model`` says it."""
+
+    inner: Inner
+    reveal: Literal["partial", "full"]
+    fn: str = ""
+    model: str = ""
+    temperature: float = Field(default=1.0, gt=0)
+    max_tokens: int = Field(default=256, ge=1)
+
+    _sampler: Sampler | None = PrivateAttr(default=None)
+
+    @model_validator(mode="after")
+    def _one_simulator(self) -> Self:
+        if bool(self.fn) == bool(self.model):
+            raise problem([], None, "one of fn and model, which says what came of an answer")
+        return self
+
+    @property
+    def answers(self) -> frozenset[Kind]:
+        return self.inner.answers
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """Those of the inner overseer, and the one that simulates."""
+        own = (self.model,) if self.model else ()
+        return tuple(dict.fromkeys((*super().models, *own)))
+
+    @cached_property
+    def config(self) -> str:
+        """Also the file of the function; once seated the weights of the model."""
+        seat = source(function(self.fn)) if self.fn else self._sampler.policy if self._sampler else ""
+        return digest({"made": super().config, "seat": seat, "form": [*_ASKED.values(), _ORDER]})
+
+    def seated(self, samplers: Mapping[str, Sampler]) -> Self:
+        """PlanError where the model that simulates is missing, or cannot speak."""
+        ready = super().seated(samplers)
+        if not self.model:
+            return ready
+        sampler = samplers.get(self.model)
+        if sampler is None or "sample" not in sampler.can:
+            known = ", ".join(sorted(n for n, s in samplers.items() if "sample" in s.can)) or "none"
+            raise PlanError("model", self.model, f"models that were opened and can speak: {known}")
+        ready._sampler = sampler
+        return ready
+
+    async def judge(self, question: Question, desk: Desk) -> Judgment:
+        said: list[Response] = []
+        for answer in question.responses:
+            try:
+                told = await self._outcome(question, cast(Response, desk.read(answer)), desk)
+            except AccordError as error:
+                reason = cast("Abstention | None", getattr(error, "abstains", None))
+                if reason is None:
+                    raise
+                return self.signed(question, reason, str(error))
+            if told is None:
+                return self.signed(question, "no_outcome", f"nothing is known of what came of {answer[:8]}")
+            said.append(told)
+        silent = [not one.text.strip() for one in said]
+        if all(silent) and self.fn:
+            return self.taken_over(question, await desk.ask(self.inner, question), "nothing was revealed")
+        if any(silent) or not said:
+            return self.signed(question, "no_outcome", "what came of the answers is known of some only")
+        instrument = question.instrument
+        if len(said) > 1:
+            wording = f"{instrument.wording or 'Which answer is better?'} {_ORDER}"
+            instrument = instrument.model_copy(update={"wording": wording})
+        evidence = (*question.evidence, *(one.id for one in said))
+        after = question.model_copy(update={"instrument": instrument, "evidence": evidence})
+        judgment = self.taken_over(question, await desk.ask(self.inner, after), f"{self.reveal} hindsight")
+        return judgment.model_copy(update={"by": judgment.by.model_copy(update={"type": "hindsight"})})
+
+    async def _outcome(self, question: Question, answer: Response, desk: Desk) -> Response | None:
+        """What came of one answer; None where nobody knows."""
+        prompt = cast(Prompt, desk.read(question.prompt))
+        talk = "\n\n".join(f"{m.role}: {m.content}" for m in prompt.messages)
+        mark = boundary(answer.id, "outcome", [talk, answer.text])
+        shown = fenced(mark, [("conversation", talk), ("answer", answer.text)])
+        asked = Prompt.of(f"{shown}\n\n{_ASKED[self.reveal]}")
+        how = How("", self.temperature, self.max_tokens)
+        if self.fn:
+            told = self._told(prompt, answer)
+            return None if told is None else await desk.say(_Said(told, f"program:{self.fn}"), asked, how)
+        if self._sampler is None:
+            raise ContractError("the caller of Hindsight", "seats it before it judges", "no sampler")
+        key = f"outcome/{answer.id}/{question.revisits or ''}"
+        return await desk.say(_Keyed(self._sampler, key), asked, how)
+
+    def _told(self, prompt: Prompt, answer: Response) -> str | None:
+        simulate = function(self.fn)
+        wanted = inspect.signature(simulate).parameters
+        rest = any(p.kind is p.VAR_KEYWORD for p in wanted.values())
+        told: dict[str, object] = {"messages": [m.model_dump() for m in prompt.messages], **prompt.columns}
+        columns = {name: value for name, value in told.items() if rest or name in wanted}
+        found = simulate(prompt.text, answer.text, self.reveal, **columns)
+        if found is not None and not isinstance(found, str):
+            raise ValueError(f"{self.fn} returned {type(found).__name__}; an outcome is a text, or None")
+        return found
+
+
+class _Said:
+    """A Sampler that says one text: what a function told becomes a Response as any other."""
+
+    can = frozenset({"sample"})
+
+    def __init__(self, text: str, policy: str) -> None:
+        self._text, self.policy = text, policy
+
+    def encode(self, prompt: Prompt, text: str) -> Response:
+        return Response(prompt=prompt.id, text=text, finish="data", policy=self.policy, parents=(prompt.id,))
+
+    async def sample(self, prompts: Sequence[Prompt], n: int, how: How) -> list[Group]:
+        del how
+        return [Group(prompt, (self.encode(prompt, self._text),) * n) for prompt in prompts]
+
+    async def score(self, texts: Sequence[Text], want: frozenset[str]) -> list[Scored]:
+        raise ContractError(
+            "the caller of an outcome", "only has it said", f"{len(texts)} texts, {sorted(want)}"
+        )
+
+
+class _Keyed:
+    """A Sampler whose draws do not hang on the question that they are asked under."""
+
+    def __init__(self, sampler: Sampler, key: str) -> None:
+        self._sampler, self._key = sampler, key
+        self.can, self.policy, self.encode, self.score = (
+            sampler.can,
+            sampler.policy,
+            sampler.encode,
+            sampler.score,
+        )
+
+    async def sample(self, prompts: Sequence[Prompt], n: int, how: How) -> list[Group]:
+        return await self._sampler.sample(prompts, n, how._replace(key=self._key))

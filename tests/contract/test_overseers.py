@@ -1,0 +1,56 @@
+"""Every overseer of the catalogue keeps the promises of its port, and the laws of those made of others."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from accord.catalog import build
+from accord.testing import a_group, check_overseer
+
+GRADER = """def grade(prompts, answers, finished):
+    return [float(len(a)) for a in answers]
+
+def outcome(prompt, answer, reveal):
+    return f"{reveal}: {answer} it was"
+"""
+# Each over a program, or over one another; scripted leaves take their place for the laws.
+PROGRAM = {"name": "program", "fn": "grader.py:grade"}
+ORDERS = {"name": "both_orders", "inner": PROGRAM}
+OVERSEERS: dict[str, list[dict[str, Any]]] = {
+    "both_orders": [{"inner": PROGRAM}, {"inner": {"name": "noisy", "inner": PROGRAM, "bias": 1.0}}],
+    "constitution": [
+        {"inner": PROGRAM, "principles": ["Be kind."]},
+        {"inner": ORDERS, "principles": ["Be kind.", "Be brief."], "seed": 1},
+        {"inner": PROGRAM, "principles": {"values": "minimal"}},
+    ],
+    "hindsight": [
+        {"inner": PROGRAM, "reveal": "partial", "fn": "grader.py:outcome"},
+        {"inner": ORDERS, "reveal": "full", "fn": "grader.py:outcome"},
+    ],
+    "jury": [
+        {"members": [PROGRAM]},
+        {"members": [ORDERS, PROGRAM, {"name": "noisy", "inner": PROGRAM}], "quorum": 3},
+    ],
+    "noisy": [
+        {"inner": PROGRAM},
+        {"inner": PROGRAM, "epsilon": 0.2, "temperature": 2.0, "delta": 1.0, "below": "skip", "seed": 3},
+        {"inner": PROGRAM, "bias": 0.5, "opposed": 0.3, "discount": 0.9},
+    ],
+    "program": [{"fn": "grader.py:grade"}],
+}
+CASES = [pytest.param(n, s, id=f"{n}-{i}") for n, made in OVERSEERS.items() for i, s in enumerate(made)]
+
+
+@pytest.mark.parametrize(("name", "settings"), CASES)
+def test_overseers(
+    name: str, settings: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "grader.py").write_text(GRADER)
+    leans = "noisy" in f"{name} {settings}"
+    groups = [a_group("Why?", "yes", "no"), a_group("How?", "so it is", "no")]
+    overseer: Any = build("overseers", {"name": name, **settings})
+    check_overseer(overseer, groups, order_free=not leans, leans=name == "noisy")

@@ -1,0 +1,124 @@
+"""Filling a labelling database: questions with the propensity of their draw, resumable, none asked twice."""
+
+import json
+
+import pytest
+
+from accord.errors import PlanError
+from accord.filling import Wanted, asked_of_people, fill
+from accord.plan import Plan
+from accord.progress import Silent
+from accord.stores.people import People
+from accord.testing import save_tiny
+
+HUMAN = {"name": "human", "queue": "labels.db"}
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    save_tiny(tmp_path / "model")
+    (tmp_path / "p.jsonl").write_text("".join(json.dumps({"prompt": f"q{n}"}) + "\n" for n in range(12)))
+    return tmp_path
+
+
+def plan(overseer: object = None, seed: int = 0) -> Plan:
+    ask = {"name": "pairs", "column": "p", "collapse": "distribution", "overseer": overseer or HUMAN}
+    stage = {
+        "name": "rm",
+        "windows": 1,
+        "source": {"name": "labelled", "queue": "labels.db"},
+        "ask": [ask],
+        "method": {"name": "reward_model"},
+    }
+    return Plan.model_validate({"name": "people", "seed": seed, "model": "model", "stage": [stage]})
+
+
+def filled(questions: int, tree: Plan | None = None):
+    tree = tree or plan()
+    wanted = Wanted(questions, "p.jsonl", max_tokens=4)
+    return fill(tree, tree.stage[0], wanted, Silent())
+
+
+def standing() -> list:
+    people = People.open("labels.db")
+    try:
+        return people.questions()
+    finally:
+        people.close()
+
+
+def test_each_question_says_how_it_was_drawn(place):
+    assert filled(5) == ("labels.db", 5, 0)
+    questions = standing()
+    chances = [round(q.selection.propensity * (12 - k), 9) for k, q in enumerate(questions)]
+    assert chances == [1.0] * 5
+    assert {q.selection.arm for q in questions} == {"random"}
+    assert len({q.selection.pool for q in questions}) == 5
+
+
+def test_more_are_added_and_none_is_drawn_again(place):
+    filled(3)
+    first = standing()
+    assert filled(10) == ("labels.db", 7, 3)
+    assert filled(10) == ("labels.db", 0, 10)
+    both = standing()
+    assert both[:3] == first
+    assert len({q.prompt for q in both}) == 10
+
+
+def test_broken_off_it_ends_as_if_nothing_had_happened(place, monkeypatch):
+    filled(10)
+    whole = standing()
+    (place / "labels.db").rename(place / "other.db")
+    real, calls = People.post, []
+
+    def broken(self, *given, **more):
+        calls.append(1)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        real(self, *given, **more)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(People, "post", broken)
+        with pytest.raises(KeyboardInterrupt):
+            filled(10)
+    assert standing() == whole[:8]
+    filled(10)
+    assert standing() == whole
+
+
+def test_a_jury_of_slots_has_each_question_judged_so_often(place):
+    jury = {"name": "jury", "members": [HUMAN, {**HUMAN, "slot": 1}, {**HUMAN, "slot": 2}]}
+    filled(2, plan(jury))
+    people = People.open("labels.db")
+    for rater in ("r-000000000001", "r-000000000002", "r-000000000003"):
+        assert people.lease(rater) is not None
+    people.close()
+
+
+def test_fewer_prompts_than_wanted_are_told(place):
+    said = []
+
+    class Loud(Silent):
+        def say(self, text):
+            said.append(text)
+
+    tree = plan()
+    assert fill(tree, tree.stage[0], Wanted(99, "p.jsonl", max_tokens=4), Loud()).posted == 12
+    assert "12 questions are all that 12 prompts make" in said[-1]
+
+
+def test_a_stage_that_asks_no_person_is_refused():
+    program = {"name": "program", "fn": "accord.overseers.program:brief"}
+    with pytest.raises(PlanError, match="human"):
+        asked_of_people(plan(program).stage[0])
+    with pytest.raises(PlanError, match="one database"):
+        both = {"name": "jury", "members": [HUMAN, {"name": "human", "queue": "other.db"}]}
+        asked_of_people(plan(both).stage[0])
+
+
+def test_without_prompts_those_of_the_source_are_meant(place):
+    tree = plan()
+    with pytest.raises(PlanError, match="--prompts"):
+        fill(tree, tree.stage[0], Wanted(1), Silent())
