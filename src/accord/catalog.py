@@ -64,6 +64,7 @@ OVERSEERS = {
     "jury": "accord.overseers.jury:Jury",
     "noisy": "accord.overseers.noisy:Noisy",
     "program": "accord.overseers.program:Program",
+    "qualified": "accord.overseers.qualified:Qualified",
     "reward": "accord.overseers.reward:Reward",
 }
 ASKS = {

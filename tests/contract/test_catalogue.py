@@ -193,6 +193,7 @@ OVERSEERS = [
     "jury",
     "noisy",
     "program",
+    "qualified",
     "reward",
 ]
 TALK = (Prompt.of("Why?"), Prompt.of("Tell me a long story of three sentences."), Prompt.of("é\u2028?"))

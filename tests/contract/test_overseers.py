@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,7 @@ OVERSEERS: dict[str, list[dict[str, Any]]] = {
         {"inner": PROGRAM, "bias": 0.5, "opposed": 0.3, "discount": 0.9},
     ],
     "program": [{"fn": "grader.py:grade"}],
+    "qualified": [{"inner": PROGRAM, "questions": "known.jsonl"}],
 }
 CASES = [pytest.param(n, s, id=f"{n}-{i}") for n, made in OVERSEERS.items() for i, s in enumerate(made)]
 
@@ -50,6 +52,8 @@ def test_overseers(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "grader.py").write_text(GRADER)
+    known = ({"prompt": f"{n}?", "chosen": "a longer answer", "rejected": "short"} for n in range(200))
+    (tmp_path / "known.jsonl").write_text("".join(json.dumps(row) + "\n" for row in known))
     leans = "noisy" in f"{name} {settings}"
     groups = [a_group("Why?", "yes", "no"), a_group("How?", "so it is", "no")]
     overseer: Any = build("overseers", {"name": name, **settings})

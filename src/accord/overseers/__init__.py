@@ -2,9 +2,9 @@
 ``both_orders.py`` of one that is made of others.
 
 Here: leaves and combinators, one file each; they touch nothing but their Desk. Beside this map stands what
-combinators share (``Made``: names, seats and signs with what is inside), since none of them may import
-another, and how a function that a plan names is found. Not here: what is asked and how answers become numbers
-(``accord.asks``), or the bookkeeping around an answer (``accord.desk``).
+combinators share (``Made``: names, seats and signs with what is inside; ``Said``), since none of them may
+import another, and how a function that a plan names is found. Not here: what is asked and how answers become
+numbers (``accord.asks``), or the bookkeeping around an answer (``accord.desk``).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import importlib.util
 import inspect
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Self, TypeVar, cast
@@ -23,9 +23,9 @@ from typing import Annotated, Self, TypeVar, cast
 import numpy as np
 from pydantic import AfterValidator, ConfigDict, PlainSerializer, SkipValidation, model_validator
 
-from accord.errors import PlanError, beneath
+from accord.errors import ContractError, PlanError, beneath
 from accord.part import Part, named
-from accord.ports import Desk, Overseer, Queue, Queued, Sampler, Seated
+from accord.ports import Desk, How, Overseer, Queue, Queued, Sampler, Scored, Seated
 from accord.problems import problem
 from accord.records import (
     JSON,
@@ -34,14 +34,28 @@ from accord.records import (
     Judgment,
     Kind,
     Labelled,
+    Prompt,
     Question,
     Ranked,
+    Response,
     Spread,
     Verdict,
     digest,
 )
+from accord.records.rows import Group, Text
 
-__all__ = ["Inner", "Made", "function", "generator", "inside", "remade", "shares", "source", "unordered"]
+__all__ = [
+    "Inner",
+    "Made",
+    "Said",
+    "function",
+    "generator",
+    "inside",
+    "remade",
+    "shares",
+    "source",
+    "unordered",
+]
 
 _P = TypeVar("_P", bound=Part)
 _DEEPEST = 8  # what the desk bears
@@ -161,6 +175,25 @@ class Made(Part, ABC):
         kept = {"confidence": said.confidence, "rationale": said.rationale, "marks": said.marks}
         note = "; ".join(part for part in (note, said.note.partition(" (traceback")[0]) if part)
         return self.signed(question, said.verdict or said.abstention or "error", note).model_copy(update=kept)
+
+
+class Said:
+    """A Sampler that says one text: what a function or a file tells becomes a Response as any other."""
+
+    can = frozenset({"sample"})
+
+    def __init__(self, text: str, policy: str) -> None:
+        self._text, self.policy = text, policy
+
+    def encode(self, prompt: Prompt, text: str) -> Response:
+        return Response(prompt=prompt.id, text=text, finish="data", policy=self.policy, parents=(prompt.id,))
+
+    async def sample(self, prompts: Sequence[Prompt], n: int, how: How) -> list[Group]:
+        del how
+        return [Group(prompt, (self.encode(prompt, self._text),) * n) for prompt in prompts]
+
+    async def score(self, texts: Sequence[Text], want: frozenset[str]) -> list[Scored]:
+        raise ContractError("the caller of a text", "only has it said", f"{len(texts)} texts, {sorted(want)}")
 
 
 def _flat(overseer: Made) -> Iterator[Overseer]:

@@ -26,12 +26,12 @@ from pydantic import Field, PrivateAttr, model_validator
 
 from accord.errors import AccordError, ContractError, PlanError
 from accord.maths.judging import boundary, fenced
-from accord.overseers import Inner, Made, function, source
+from accord.overseers import Inner, Made, Said, function, source
 from accord.part import Part
-from accord.ports import Desk, How, Sampler, Scored
+from accord.ports import Desk, How, Sampler
 from accord.problems import problem
 from accord.records import Abstention, Judgment, Kind, Prompt, Question, Response, digest
-from accord.records.rows import Group, Text
+from accord.records.rows import Group
 
 __all__ = ["Hindsight"]
 
@@ -126,7 +126,7 @@ class Hindsight(Made, Part):
         how = How("", self.temperature, self.max_tokens)
         if self.fn:
             told = self._told(prompt, answer)
-            return None if told is None else await desk.say(_Said(told, f"program:{self.fn}"), asked, how)
+            return None if told is None else await desk.say(Said(told, f"program:{self.fn}"), asked, how)
         if self._sampler is None:
             raise ContractError("the caller of Hindsight", "seats it before it judges", "no sampler")
         key = f"outcome/{answer.id}/{question.revisits or ''}"
@@ -142,27 +142,6 @@ class Hindsight(Made, Part):
         if found is not None and not isinstance(found, str):
             raise ValueError(f"{self.fn} returned {type(found).__name__}; an outcome is a text, or None")
         return found
-
-
-class _Said:
-    """A Sampler that says one text: what a function told becomes a Response as any other."""
-
-    can = frozenset({"sample"})
-
-    def __init__(self, text: str, policy: str) -> None:
-        self._text, self.policy = text, policy
-
-    def encode(self, prompt: Prompt, text: str) -> Response:
-        return Response(prompt=prompt.id, text=text, finish="data", policy=self.policy, parents=(prompt.id,))
-
-    async def sample(self, prompts: Sequence[Prompt], n: int, how: How) -> list[Group]:
-        del how
-        return [Group(prompt, (self.encode(prompt, self._text),) * n) for prompt in prompts]
-
-    async def score(self, texts: Sequence[Text], want: frozenset[str]) -> list[Scored]:
-        raise ContractError(
-            "the caller of an outcome", "only has it said", f"{len(texts)} texts, {sorted(want)}"
-        )
 
 
 class _Keyed:
