@@ -6,34 +6,31 @@
 answer is better, 200 or more. The inner overseer compares each pair in both orders; a pair counts as it says
 on average, a tie as one half, and an order in which it abstains is not counted.
 
-1. What is asked is judged and recorded as any other question, so an examination that stands on record is not
-   held again, in this run or a later one of the same judge and file.
-2. The first question that comes holds it, and its judgment has it among its parents; the others wait.
-3. What this overseer answers beside comparisons rests on the same examination.
+1. The examination is a question of its own, judged and recorded as any other: one that stands on record is
+   not held again, in this run or a later one of the same judge and file. Every judgment has it for a parent.
+2. What this overseer answers beside comparisons rests on the same examination.
 """
 
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple, cast
+from typing import NamedTuple, Self, cast
 
-from pydantic import PrivateAttr, model_validator
+from pydantic import model_validator
 
 from accord.errors import PlanError, Unreadable
 from accord.maths.qualifying import LEAST, qualified
-from accord.maths.qualifying import Qualified as Found
 from accord.overseers import Inner, Made, Said, shares
 from accord.part import Part
-from accord.ports import Desk, How
+from accord.ports import Desk, How, Overseer
 from accord.problems import problem
-from accord.records import Judgment, Kind, Prompt, Question, Response, digest
+from accord.records import JSON, By, Instrument, Judgment, Kind, Prompt, Question, Response, Revised, digest
 
-__all__ = ["Case", "Qualified", "cases_in"]
+__all__ = ["Case", "Examination", "Qualified", "cases_in"]
 
 _ROW = '{"prompt": text, "chosen": text, "rejected": text}'
 
@@ -68,17 +65,51 @@ def _case(file: Path, number: int, line: str) -> Case:
     return Case(Prompt.of(asked), better, worse)
 
 
+class Examination:
+    """How the inner overseer did on the cases, as a text: an overseer that ``Qualified`` alone asks."""
+
+    answers = frozenset({Kind.REVISE})
+
+    def __init__(self, inner: Overseer, cases: Sequence[Case]) -> None:
+        rows: list[JSON] = [[case.prompt.id, case.better, case.worse] for case in cases]
+        self._inner, self._cases = inner, cases
+        self.config = digest({"class": "examination", "inner": inner.config, "cases": rows})
+
+    @property
+    def question(self) -> Question:
+        """What it is asked: the same whatever it is asked for."""
+        return Question(
+            asks=Kind.REVISE,
+            prompt=self._cases[0].prompt.id,
+            responses=(),
+            instrument=Instrument(wording="examination", version=self.config),
+        )
+
+    async def judge(self, question: Question, desk: Desk) -> Judgment:
+        right = await asyncio.gather(*(self._right(case, desk) for case in self._cases))
+        answered = [one for one in right if one is not None]
+        told = {"right": sum(answered), "answered": len(answered), "asked": len(right)}
+        by = By(type="protocol", name="Examination", config=self.config)
+        return Judgment(question=question.id, by=by, verdict=Revised(text=json.dumps(told)))
+
+    async def _right(self, case: Case, desk: Desk) -> float | None:
+        """1 for the better answer, 0 for the worse, over the orders it answered in; None where in neither."""
+        answers = [await desk.say(Said(text, "data:examination"), case.prompt, How("")) for text in case[1:]]
+        asked = [_comparison(case, order) for order in (answers, answers[::-1])]
+        said = await asyncio.gather(*(desk.ask(self._inner, question) for question in asked))
+        given = [shares(question, judgment) for question, judgment in zip(asked, said, strict=True)]
+        better = [share[answers[0].id] for share in given if share is not None]
+        return sum((p > 0.5) + 0.5 * (p == 0.5) for p in better) / len(better) if better else None
+
+
 class Qualified(Made, Part):
     """The inner overseer, once it has shown that it can tell the better answer."""
 
     inner: Inner
     questions: str
 
-    _found: Found | None = PrivateAttr(default=None)
-    _turn: tuple[asyncio.AbstractEventLoop, asyncio.Lock] | None = PrivateAttr(default=None)
-
     @model_validator(mode="after")
-    def _compares(self) -> Qualified:
+    def _compares(self) -> Self:
         if Kind.COMPARE not in self.inner.answers:
             raise problem(["inner"], type(self.inner).__name__, "an overseer that compares answers")
         return self
@@ -96,51 +127,30 @@ class Qualified(Made, Part):
             raise PlanError("questions", self.questions, allowed, f"it has {len(found)}")
         return found
 
+    @property
+    def examination(self) -> Examination:
+        """Of the inner overseer as it is now, seated or not."""
+        return Examination(self.inner, self.cases)
+
     @cached_property
     def config(self) -> str:
-        """Also what the file says."""
-        rows = [[case.prompt.id, case.better, case.worse] for case in self.cases]
-        told = hashlib.sha256(json.dumps(rows).encode()).hexdigest()
-        return digest({"made": super().config, "questions": told})
+        """The inner overseer and what the file says, wherever it lies."""
+        return digest({"class": "qualified", "examination": self.examination.config})
 
     async def judge(self, question: Question, desk: Desk) -> Judgment:
-        found = await self._examined(desk)
-        told = f"{found.accuracy.value:.3f} right of {found.answered} answered, {found.asked} asked"
+        examination = self.examination
+        said = await desk.ask(examination, examination.question)
+        if not isinstance(said.verdict, Revised):
+            return self.taken_over(question, said, "the examination was not held")
+        told = json.loads(said.verdict.text)
+        found = qualified(told["right"], told["answered"], told["asked"])
+        note = f"{found.accuracy.value:.3f} right of {found.answered} answered, {found.asked} asked"
         if found.why:
-            return self.signed(question, "at_chance", f"{found.why}; {told}")
-        return self.taken_over(question, await desk.ask(self.inner, question), f"qualified: {told}")
-
-    async def _examined(self, desk: Desk) -> Found:
-        loop = asyncio.get_running_loop()
-        if self._turn is None or self._turn[0] is not loop:
-            self._turn = (loop, asyncio.Lock())
-        # Whoever is cancelled in it leaves it to the next; nothing half done is kept.
-        async with self._turn[1]:
-            if self._found is None:
-                self._found = await self._examine(desk)
-            return self._found
-
-    async def _examine(self, desk: Desk) -> Found:
-        right = await asyncio.gather(*(self._right(case, desk) for case in self.cases))
-        answered = [one for one in right if one is not None]
-        return qualified(sum(answered), len(answered), len(right))
-
-    async def _right(self, case: Case, desk: Desk) -> float | None:
-        """1 for the better answer, 0 for the worse, over the orders it answered in; None where in neither."""
-        policy = f"data:{Path(self.questions).name}"
-        answers = [await desk.say(Said(text, policy), case.prompt, How("")) for text in case[1:]]
-        said = await asyncio.gather(*(desk.ask(self.inner, question) for question in _both(case, answers)))
-        better = answers[0].id
-        found = [
-            (share[better] > 0.5) + 0.5 * (share[better] == 0.5)
-            for question, judgment in zip(_both(case, answers), said, strict=True)
-            if (share := shares(question, judgment)) is not None
-        ]
-        return sum(found) / len(found) if found else None
+            return self.signed(question, "at_chance", f"{found.why}; {note}")
+        return self.taken_over(question, await desk.ask(self.inner, question), f"qualified: {note}")
 
 
-def _both(case: Case, answers: list[Response]) -> Iterator[Question]:
-    for order in (answers, answers[::-1]):
-        ids = tuple(answer.id for answer in order)
-        parents = (case.prompt.id, *ids)
-        yield Question(asks=Kind.COMPARE, prompt=case.prompt.id, responses=ids, parents=parents)
+def _comparison(case: Case, answers: Sequence[Response]) -> Question:
+    ids = tuple(answer.id for answer in answers)
+    parents = (case.prompt.id, *ids)
+    return Question(asks=Kind.COMPARE, prompt=case.prompt.id, responses=ids, parents=parents)

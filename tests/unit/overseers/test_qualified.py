@@ -62,8 +62,8 @@ def test_who_is_right_may_judge(place):
     columns, found, asked = judged(overseer("longer"), "why?", "how?")
     assert columns.values["p"].tolist() == [1.0, 1.0]
     assert all("1.000 right of 200 answered, 200 asked" in one.note for one in found)
-    # 200 cases in two orders, two questions, and the two that it was asked itself.
-    assert asked == 400 + 2 + 2
+    # The examination, 200 cases in two orders, two questions, and the two that it was asked itself.
+    assert asked == 1 + 400 + 2 + 2
 
 
 @pytest.mark.parametrize(("name", "why"), [("shorter", "accuracy .000"), ("same", "accuracy .500")])
