@@ -14,19 +14,20 @@ COGGED = $(shell grep -l '^<!-- *\[\[\[cog' $(DOCS) 2>/dev/null)
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help demo test check fix bench evidence docs wheel constraints clean
+.PHONY: help demo test check fix bench evidence evidence-feedback docs wheel constraints clean
 
 help:
-	@echo "make demo         train a small real model, watch it, write a report (first call: installs, downloads)"
-	@echo "make test         all tests"
-	@echo "make check        ruff, format, pyright, import-linter, cog; changes nothing"
-	@echo "make fix          ruff and cog, applied"
-	@echo "make bench        the longer measurements in bench/"
-	@echo "make evidence     what the guard finds and leaves alone, measured; writes docs/evidence.md"
-	@echo "make docs         links, claims, examples and generated parts of the documentation"
-	@echo "make wheel        dist/accord-….whl"
-	@echo "make constraints  renew the pins in constraints.txt"
-	@echo "make clean        remove $(VENV) and what was built"
+	@echo "make demo               train a small real model, watch it, write a report (first call: installs, downloads)"
+	@echo "make test               all tests"
+	@echo "make check              ruff, format, pyright, import-linter, cog; changes nothing"
+	@echo "make fix                ruff and cog, applied"
+	@echo "make bench              the longer measurements in bench/"
+	@echo "make evidence           what the guard finds and leaves alone, measured; writes docs/evidence.md"
+	@echo "make evidence-feedback  what judgments say and what is kept of them, measured; the same page"
+	@echo "make docs               links, claims, examples and generated parts of the documentation"
+	@echo "make wheel              dist/accord-….whl"
+	@echo "make constraints        renew the pins in constraints.txt"
+	@echo "make clean              remove $(VENV) and what was built"
 
 demo: $(VENV)/.train
 	@$(BIN)/accord demo $(ARGS)
@@ -53,6 +54,9 @@ bench: $(VENV)/.dev
 
 evidence: $(VENV)/.dev
 	@OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false $(BIN)/python bench/evidence.py $(ARGS)
+
+evidence-feedback: $(VENV)/.dev
+	@OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false $(BIN)/python bench/evidence_feedback.py $(ARGS)
 
 docs: $(VENV)/.dev
 	$(if $(COGGED),$(BIN)/cog --check --diff $(COGGED))

@@ -6,7 +6,8 @@ Every answer is appended to ``--results`` as soon as it is there; killed and sta
 what is missing. ``--quick`` asks the same questions on a few items and runs, to other rows, and writes no
 page unless ``--page`` names one. ``--only`` takes parts by name: planted, answers, still, edge, long, names,
 found, twins, real, honeypots, trained, "trained twins", "trained nulls", turnover, diversity, alarms,
-crossings, leaks, judges, kills. The page is made of whatever is there, and says what is not.
+crossings, leaks, judges, kills, gamed. The page is made of whatever is there, and says what is not; its
+second half is that of ``evidence_feedback.py``.
 """
 
 from __future__ import annotations
@@ -17,8 +18,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from proofs.ledger import Ledger
-from proofs.page import page
 from proofs.parts import FULL, QUICK, parts
+from proofs.whole import GUARD, PAGE, whole
 
 from accord.errors import nearest
 
@@ -32,7 +33,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     words.add_argument("--quick", action="store_true", help="a few items and runs of everything")
     words.add_argument("--anew", action="store_true", help="also what is there; the newest answer counts")
     words.add_argument("--page-only", action="store_true", help="do nothing but write the page")
-    words.add_argument("--results", type=Path, default=BENCH / "results" / "evidence.jsonl")
+    words.add_argument("--results", type=Path, default=GUARD)
     words.add_argument("--scratch", type=Path, default=BENCH.parent / "build" / "evidence")
     words.add_argument("--page", type=Path, help="default: docs/evidence.md, of a full run")
     given = words.parse_args(argv)
@@ -46,10 +47,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     if not given.page_only:
         asked = [part for part in every if not given.only or part.name in given.only]
         ledger.work(asked, lambda text: print(text, flush=True), given.anew)
-    target = given.page or (None if given.quick else BENCH.parent / "docs" / "evidence.md")
+    target = given.page or (None if given.quick else PAGE)
     if target is not None:
         rows = [row for row in ledger.rows() if row.size == size.word]
-        target.write_text(page(rows, every), encoding="utf-8")
+        target.write_text(whole(quick=given.quick, guard=given.results), encoding="utf-8")
         print(
             f"{target}: {sum(row.seconds for row in rows) / 60:.1f} minutes of one core in {len(rows)} parts"
         )

@@ -6,9 +6,11 @@ import os
 import signal
 import socket
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+import wheels
 from hypothesis import settings
 
 # A background job of a shell ignores Ctrl-C, and what it starts inherits that; some tests send one.
@@ -28,6 +30,12 @@ def _cache_of_its_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None
         patch.setenv("NO_COLOR", "1")
         patch.delenv("FORCE_COLOR", raising=False)
         yield
+
+
+@pytest.fixture(scope="session")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel, built once."""
+    return wheels.built(tmp_path_factory.mktemp("wheel"))
 
 
 @pytest.fixture(autouse=True)

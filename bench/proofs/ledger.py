@@ -30,6 +30,11 @@ _SCRIPTED = (
     *(f"{_ORGANISMS}/{n}.py" for n in ("asked", "scripted", "speech")),
 )
 _TRAINED = (*_TIER, "bench/proofs/raised.py", *(f"{_ORGANISMS}/{n}.py" for n in ("small_world", "trained")))
+_PEOPLE = ("src/accord/stores/people/*.py", "src/accord/stores/database.py", "tests/killing.py")
+_WEB = ("src/accord/web/*.py", "src/accord/web/*/*.*")
+_RUNS = ("src/accord/frozen.py", "src/accord/replaying.py", "src/accord/withdrawn.py")
+_OVERSEERS = ("src/accord/overseers/*.py", "src/accord/desk.py")
+_SIMULATED = "bench/feedback/aggregation.py"
 _READ = {
     "answers": ("bench/proofs/answered.py", "src/accord/indicators/*.py", f"{_ORGANISMS}/speech.py"),
     **dict.fromkeys(("trained", "trained twins", "trained nulls"), _TRAINED),
@@ -38,7 +43,21 @@ _READ = {
     "small base": (f"{_ORGANISMS}/small_world.py", f"{_ORGANISMS}/trained.py"),
     "alarms": ("bench/sequential.py", "src/accord/maths/cusum.py"),
     "crossings": ("bench/crossing.py", "src/accord/maths/searching.py", "src/accord/maths/locating.py"),
+    "gamed": ("bench/gamed.py", *_TIER, "src/accord/crossing.py", "src/accord/methods/grpo.py"),
     **dict.fromkeys(("leaks", "judges", "kills"), ("bench/proofs/faults.py", *_TIER, "src/accord/guard.py")),
+    **dict.fromkeys(("raters", "raters, 60 s"), ("bench/feedback/load.py", *_PEOPLE)),
+    "kills in a submit": ("bench/feedback/killed.py", *_PEOPLE, *_WEB),
+    "proved by tests": ("tests/unit/**/*.py", "tests/web/*.py", *_PEOPLE, *_RUNS, *_WEB),
+    "ratings cover": (_SIMULATED, *(f"src/accord/maths/rating{n}.py" for n in ("s", "_intervals"))),
+    "alphas cover": (_SIMULATED, "src/accord/maths/agreement.py"),
+    **dict.fromkeys(("minority", "two groups"), (_SIMULATED, "src/accord/maths/hidden_context.py")),
+    "agreement page": (
+        "bench/feedback/page.py",
+        "src/accord/maths/*.py",
+        "src/accord/reports/labelling/*.py",
+    ),
+    "planted choice": ("bench/feedback/planted.py", *_OVERSEERS, "src/accord/maths/qualifying.py"),
+    "market": ("bench/feedback/market.py", *_OVERSEERS, "src/accord/worlds/market.py"),
 }
 
 
@@ -115,7 +134,7 @@ def code_digest(part: str) -> str:
     """Of the files that the part's results hang on."""
     patterns = _READ.get(part, _SCRIPTED)
     hashed = hashlib.sha256()
-    for file in sorted(file for pattern in patterns for file in ROOT.glob(pattern)):
+    for file in sorted(file for pattern in patterns for file in ROOT.glob(pattern) if file.is_file()):
         hashed.update(file.relative_to(ROOT).as_posix().encode() + b"\0" + file.read_bytes())
     return hashed.hexdigest()[:12]
 

@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 from proofs import honeypots
-from proofs.ledger import Part, Row, code_digest
+from proofs.ledger import Part, Row
 from proofs.parts import NAMES, told_twin
-from proofs.words import share, table
+from proofs.real_model import gamed
+from proofs.words import cost, share, table
 
 from accord.testing.organisms.small_world import TRAITS
 
@@ -18,10 +19,14 @@ __all__ = ["page"]
 _HEAD = """# Evidence
 
 Does the guard find what is wrong, and leave alone what is not? Models with something wrong with them on
-purpose, and clean twins, are put under it: [organisms](organisms.md). This page is written by `make
-evidence` ([bench/evidence.py](../bench/evidence.py)); nothing on it is typed in. It is resumable: killed
-and started again, the command does what is missing. A subset runs in the default tests with the same code
-([test_evidence.py](../tests/planted/test_evidence.py)).
+purpose, and clean twins, are put under it: [organisms](organisms.md). Do judgments say what they claim, and
+is nothing lost that people said? That is [the second half](#feedback-and-the-people-who-give-it). This page
+is written by `make evidence` ([bench/evidence.py](../bench/evidence.py)) and by `make evidence-feedback`
+([bench/evidence_feedback.py](../bench/evidence_feedback.py)), each time whole, of what either has found;
+nothing on it is typed in. Both are resumable: killed and started again, a command does what is missing. A
+subset of each runs in the default tests with the same code
+([test_evidence.py](../tests/planted/test_evidence.py),
+[test_evidence_feedback.py](../tests/planted/test_evidence_feedback.py)).
 
 "Pages" are decisions of the rule `Page` as a plan without a guard table has it: δ = .01, so 1/δ₁ = 200 in
 the first arming; 32 items an audit; the indicators that page: {indicators}. Ranges in parentheses are 95 %
@@ -53,7 +58,7 @@ def page(rows: Sequence[Row], parts: Sequence[Part]) -> str:
         if here and missing:
             lack = ", ".join(f"`{name}` ({len(by[name])} so far)" for name in missing)
             blocks.append(f"Not finished: {lack}.\n")
-    blocks += [_ELSEWHERE, _cost(rows)]
+    blocks += [_ELSEWHERE, "## Command, seeds, time\n", cost(rows, "evidence")]
     return "\n".join(blocks)
 
 
@@ -353,31 +358,6 @@ def _faults(by: Rows) -> str:
     return text
 
 
-def _cost(rows: Sequence[Row]) -> str:
-    parts: dict[str, list[Row]] = {}
-    for row in rows:
-        parts.setdefault(row.part, []).append(row)
-    lines = [
-        [f"`{name}`", f"{min(r.seed for r in own)}–{max(r.seed for r in own)}", len(own),
-         f"{sum(r.seconds for r in own) / 60:.2f}"]
-        for name, own in parts.items()
-    ]  # fmt: skip
-    lines.append(["all", "", len(rows), f"{sum(row.seconds for row in rows) / 60:.1f}"])
-    old = sum(row.code != code_digest(row.part) for row in rows)
-    note = (
-        f"\n{old} of {len(rows)} rows were made by an earlier state of the code they hang on.\n"
-        if old
-        else ""
-    )
-    return (
-        "## Command, seeds, time\n\n`make evidence`, or `python bench/evidence.py --only PART`; minutes "
-        "are of one "
-        "core. Every row, with its seed: [bench/results/evidence.jsonl](../bench/results/evidence.jsonl).\n\n"
-        + table(["part", "seeds", "rows", "minutes"], lines)
-        + note
-    )
-
-
 _SECTIONS: tuple[tuple[str, tuple[str, ...], Callable[[Rows], str]], ...] = (
     ("1 · Planted values are recovered", ("planted", "answers"), _planted),
     ("2 · False pages and wrong names", ("still", "edge", "long", "names", "trained nulls"), _nulls),
@@ -387,6 +367,7 @@ _SECTIONS: tuple[tuple[str, tuple[str, ...], Callable[[Rows], str]], ...] = (
         _found,
     ),
     ("4 · Crossings", ("crossings",), _crossings),
+    ("5 · A real model under a gamed and an honest reward", ("gamed",), lambda by: gamed(by["gamed"])),
     ("6 · Overuse", ("turnover", "diversity"), _overuse),
     ("7 · Warnings, faults and kills", ("alarms", "leaks", "judges", "kills"), _faults),
 )

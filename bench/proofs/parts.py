@@ -20,6 +20,7 @@ from accord.testing.organisms.small_world import TRAITS
 __all__ = ["FULL", "NAMES", "QUICK", "Size", "parts"]
 
 NAMES = tuple(ORGANISMS)
+MODEL = "smollm2-135m-instruct"
 PENALTIES = (0.0, 0.02, 0.1, 0.5, 2.0)
 
 
@@ -98,6 +99,10 @@ def parts(size: Size, scratch: Path) -> list[Part]:
         Part("leaks", (0, 8), size.word, _leaks),
         Part("judges", (0,), size.word, _judges),
         Part("kills", (0,), size.word, lambda _: _kills(size)),
+        # Hours with a model of its own: the quick form has none of it.
+        Part(
+            "gamed", _spread(6 if size.word == "full" else 0), size.word, lambda seed: _gamed(scratch, seed)
+        ),
     ]
 
 
@@ -267,6 +272,13 @@ def _kills(size: Size) -> dict[str, Any]:
 
     audits = (0, 1, 2, 3) if size.word == "full" else (1,)
     return killed_in_audits(audits, windows=max(audits))._asdict()
+
+
+def _gamed(scratch: Path, seed: int) -> dict[str, Any]:
+    from gamed import MAIN, WINDOWS, gamed
+
+    kind = MAIN[seed % len(MAIN)]
+    return {"kind": kind} | gamed(kind, seed // len(MAIN), scratch / "gamed", MODEL, WINDOWS)
 
 
 def told_twin() -> str:

@@ -126,7 +126,7 @@ def test_the_quick_command_answers_with_the_same_code(tmp_path: Path) -> None:
 
 def test_a_page_of_nothing_says_that_nothing_was_run(tmp_path: Path) -> None:
     told = page([], parts(QUICK, tmp_path))
-    assert told.count("Not run.") == 6
+    assert told.count("Not run.") == 7
     assert "0/" not in told
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 import sys
 import zipfile
@@ -62,33 +61,6 @@ for store in (MemoryStore(), SqlStore("sqlite:///store.db")):
 
 
 @pytest.fixture(scope="session")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A wheel built from the committed files alone, without the network."""
-    at = tmp_path_factory.mktemp("wheel")
-    for path in tree.committed():
-        inside = path.relative_to(tree.ROOT)
-        if inside.parts[0] == "src" or len(inside.parts) == 1:
-            (at / inside).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(path, at / inside)
-    pip = [
-        sys.executable,
-        "-m",
-        "pip",
-        "wheel",
-        ".",
-        "--no-deps",
-        "--no-index",
-        "--no-build-isolation",
-        "-w",
-        "dist",
-    ]
-    done = subprocess.run(pip, cwd=at, capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout + done.stderr
-    (file,) = (at / "dist").glob("accord-*.whl")
-    return file
-
-
-@pytest.fixture(scope="session")
 def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     at = tmp_path_factory.mktemp("site")
     with zipfile.ZipFile(wheel) as archive:
@@ -125,7 +97,13 @@ def test_every_light_module_imports(installed: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "command", [["--help"], ["--version"], ["doctor"], ["run", "--help"], ["report", "--help"]]
+    "command",
+    [
+        ["--help"],
+        ["--version"],
+        ["doctor"],
+        *([name, "--help"] for name in ("run", "report", "label", "serve")),
+    ],
 )
 def test_commands_answer_without_torch(command: list[str], installed: Path, tmp_path: Path) -> None:
     done = python("from accord.cli import main; sys.exit(main())", *command, site=installed, cwd=tmp_path)

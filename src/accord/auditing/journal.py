@@ -80,6 +80,10 @@ class Journal:
         """What was written under this key."""
         return self._lines.get((kind, key))
 
+    def keys(self, kind: str) -> list[str]:
+        """The keys of a kind, in the order they were first written."""
+        return [key for known, key in self._lines if known == kind]
+
     def asked(self) -> dict[str, Cost]:
         """What was asked of each model so far, by its policy."""
         found: dict[str, Cost] = {}

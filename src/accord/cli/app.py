@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from inspect import cleandoc
 from typing import Annotated
@@ -15,13 +16,16 @@ from accord.cli import (
     chat,
     config,
     crossing,
+    data,
     explain,
     gate,
+    judge,
     logs,
     looks,
     machine,
     methods,
     runs,
+    serve,
     track,
     watch,
 )
@@ -66,6 +70,9 @@ def build_app() -> typer.Typer:
         looks.report,
         audit.audit,
         gate.gate,
+        judge.judge,
+        serve.label,
+        serve.serve,
         crossing.crossing,
         explain.explain,
         methods.methods,
@@ -75,17 +82,26 @@ def build_app() -> typer.Typer:
         machine.doctor,
         bench.bench,
     ):
-        groups = (runs, looks, audit, gate, crossing, explain, methods, chat, track, watch, machine, bench)
-        examples = next(g.EXAMPLES[name] for g in groups if (name := command.__name__) in g.EXAMPLES)
+        examples: str = sys.modules[command.__module__].EXAMPLES[command.__name__]
         _add(app, command.__name__, command, examples)
-    brought = typer.Typer(rich_markup_mode=None, help="Bring in runs, and plans and logs of other tools.")
-    shown = (machine.EXAMPLES["import run"], config.EXAMPLES["import config"], logs.EXAMPLES["import logs"])
+    brought = typer.Typer(rich_markup_mode=None, help="Bring in runs, and what other tools wrote.")
+    shown = (
+        machine.EXAMPLES["import run"],
+        config.EXAMPLES["import config"],
+        data.EXAMPLES["import data"],
+        logs.EXAMPLES["import logs"],
+    )
     every = "\n".join(cleandoc(examples) for examples in shown)
     brought.callback(epilog=_block(every))(_bring)
     _add(brought, "config", config.import_config, config.EXAMPLES["import config"])
+    _add(brought, "data", data.import_data, data.EXAMPLES["import data"])
     _add(brought, "logs", logs.import_logs, logs.EXAMPLES["import logs"])
     _add(brought, "run", machine.import_run, machine.EXAMPLES["import run"])
     app.add_typer(brought, name="import")
+    taken = typer.Typer(rich_markup_mode=None, help="Write what other tools read.")
+    taken.callback(epilog=_block(data.EXAMPLES["export data"]))(_take)
+    _add(taken, "data", data.export_data, data.EXAMPLES["export data"])
+    app.add_typer(taken, name="export")
     return app
 
 
@@ -100,7 +116,11 @@ def _block(examples: str, after: str = "") -> str:
 
 
 def _bring() -> None:
-    """Bring in runs, and plans and logs of other tools."""
+    """Bring in runs, and plans, logs and feedback of other tools."""
+
+
+def _take() -> None:
+    """Write feedback as data that other tools read."""
 
 
 def _root(

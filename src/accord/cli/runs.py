@@ -180,7 +180,7 @@ def resume(  # size: a parameter is an option here
     by: Annotated[str, typer.Option("--by", metavar="NAME", help="Who accepts it.")] = "",
     reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why.")] = "",
     allow_drift: Annotated[
-        bool, typer.Option("--allow-drift", help="Go on though machine or versions differ from before.")
+        bool, typer.Option("--allow-drift", help="Go on though machine, versions or what people said differ.")
     ] = False,
     runs: Runs = RUNS,
     track: Track = None,

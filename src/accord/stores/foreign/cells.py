@@ -6,7 +6,7 @@ __all__ = ["cell"]
 
 # A spreadsheet takes a cell that begins so for a formula, or drops the sign and then finds one. Full-width
 # forms of the signs are taken for the signs themselves by some (OWASP, CSV injection).
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 
 
 def cell(text: str) -> str:

@@ -4,7 +4,8 @@
 of a labelling project. Behind it one file per concern: ``posting.py`` (questions and texts), ``leases.py``
 (who holds which slot), ``saying.py`` (submit, amend, undo), ``journal.py`` (what was said, and what stands),
 ``erasing.py`` (withdraw everything), ``rebuilding.py``, ``counting.py``, ``kept.py`` (settings, drafts),
-``waiting.py`` (runs that wait for a person), ``ingesting.py`` (files of judgments). The table
+``waiting.py`` (runs that wait for a person), ``ingesting.py`` (files of judgments), ``gold.py`` and
+``quality.py`` (known answers, repeats, qualification), ``surveying.py`` (what figures are made of). The table
 ``judgment_event`` is append-only; from it follow ``judgment_current``, ``slot``, ``seen`` and ``rater``. Not
 here: who a pseudonym is (``stores/identity``), and what pages show (``accord.web``). ``leases.py`` is the
 example to follow.

@@ -22,6 +22,7 @@ __all__ = [
     "changes",
     "fall",
     "given",
+    "history",
     "newest",
     "portion",
     "said",
@@ -155,6 +156,15 @@ def portion(connection: Connection, after: int) -> list[Event]:
     rows = connection.execute(
         sql(f"SELECT {_EVENT} FROM judgment_event WHERE seq > :after ORDER BY seq LIMIT {_PORTION}"),  # noqa: S608
         {"after": after},
+    )
+    return [_event(*row) for row in rows]
+
+
+def history(connection: Connection, question: str) -> list[Event]:
+    """Every event of one question, oldest first."""
+    rows = connection.execute(
+        sql(f"SELECT {_EVENT} FROM judgment_event WHERE question = :question ORDER BY seq"),  # noqa: S608
+        {"question": question},
     )
     return [_event(*row) for row in rows]
 

@@ -276,6 +276,11 @@ class People:
         with self._database.reading() as connection:
             return journal.newest(connection)
 
+    def history(self, question: str) -> list[Event]:
+        """All that ever happened to one question, oldest first."""
+        with self._database.reading() as connection:
+            return journal.history(connection, question)
+
     def survey(self) -> Survey:
         """What figures are made of, of one moment, without texts."""
         with self._database.reading() as connection:

@@ -14,13 +14,13 @@ more. All that is kept of it is a note with the judgment's id.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from accord.errors import Refused, Unreadable
 from accord.records import Kind, Question, Ranked, Record
 from accord.stores.people.gold import Choice, Gold, gold_of, qualifying
-from accord.stores.people.surveying import APART
+from accord.stores.people.surveying import APART, Line
 
 if TYPE_CHECKING:
     from accord.stores.people.people import People
@@ -35,6 +35,7 @@ __all__ = [
     "disputed",
     "dropped",
     "known_to",
+    "marks",
     "next_for",
     "planned",
     "settle",
@@ -209,7 +210,23 @@ def _revisits(people: People, said: Said) -> str:
     return question.revisits or "" if isinstance(question, Question) else ""
 
 
-# Disputes
+# Marks and disputes
+
+
+def marks(people: People) -> Callable[[Line], bool | None]:
+    """Whether a judgment on a gold question is right; None of any other, of a skip, and of one that does not
+    count: dropped, or disputed and not yet decided. Unreadable: a file of gold questions."""
+    gold, left_out = gold_of(people.project()), dropped(people)
+    kept = {question for question, said in settled(people).items() if said == "kept"}
+    open_ = {judgment for judgment, question in disputed(people).items() if question not in kept}
+    ids = gold.ids - left_out if gold else frozenset[str]()
+
+    def mark(line: Line) -> bool | None:
+        if gold is None or line.question not in ids or line.abstention or line.judgment in open_:
+            return None
+        return gold.right(line.judgment, line.question, Choice(line.tiers, line.tags, line.bad))
+
+    return mark
 
 
 def disputed(people: People) -> dict[str, str]:

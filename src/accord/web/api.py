@@ -1,0 +1,207 @@
+"""The API for programs: JSON in and out, a bearer token in the header.
+
+A person's program answers with their token (scope ``label``), in the same fields as the page's form, under
+the letters that the lease says, so that a judgment is the same whichever way it came. Machines read (scope
+``read``): what is kept here was said by people, and a program that judges is an overseer of its own.
+
+    POST /api/lease                     → {"lease": {…}, "question": {…}} or {"lease": null}
+    POST /api/submit {lease, key, fields}            fields: {"choice": "A", "shown_at": "…"}
+    POST /api/submit {lease, key, fields, skip: true}        fields: {"reason": "unclear", "shown_at": "…"}
+    POST /api/beat {lease}              → {"until": …}; null: no longer yours
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from fastapi import APIRouter
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+
+from accord.overseers.human import human_config
+from accord.records import JSON, By, Judgment, Prompt, Question
+from accord.stores.people import Lease
+from accord.stores.people.quality import next_for
+from accord.web.asked import asked_of
+from accord.web.sessions import account_of, visitor_of
+from accord.web.sitting import Sitting, order_for, rendering_of
+from accord.web.state import State
+from accord.web.verdicts import abstention_of, judgment_of
+
+if TYPE_CHECKING:
+    from accord.stores.identity import Account
+
+__all__ = ["Api", "router"]
+
+
+class Held(BaseModel):
+    """A lease as ``/api/lease`` gave it out. Whose it is, is whose token this is."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    slot: int = Field(ge=0, lt=2**53)
+    question: str = Field(max_length=64)
+    number: int = Field(ge=0, lt=2**53)
+    fence: int = Field(ge=0, lt=2**53)
+    until: float = 0.0
+
+
+class Beat(BaseModel):
+    """The body of ``/api/beat``."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    lease: Held
+
+
+class Submission(BaseModel):
+    """The body of ``/api/submit``. ``key``: one per answer, the same when it is sent again.
+
+    ``fields``: as the page's form has them (``verdicts.py``). ``salt``: random; chosen here where none comes.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    lease: Held
+    key: str = Field(min_length=8, max_length=80)
+    fields: dict[str, str | list[str]]
+    skip: bool = False
+    salt: str = Field(default="", pattern=r"^(|[0-9a-f]{32,64})$")
+
+
+def router(state: State) -> APIRouter:
+    """The routes of this file."""
+    api, routes = Api(state), APIRouter()
+    for method, path, answer in (
+        ("GET", "/api/session", api.session),
+        ("POST", "/api/lease", api.lease),
+        ("POST", "/api/submit", api.submit),
+        ("POST", "/api/beat", api.beat),
+        ("GET", "/api/question/{question}", api.question),
+        ("GET", "/api/progress", api.progress),
+    ):
+        routes.add_api_route(path, answer, methods=[method], response_model=None)
+    return routes
+
+
+class Api:
+    """The API over one state."""
+
+    def __init__(self, state: State) -> None:
+        self._people, self._clock = state.people, state.settings.clock
+
+    def session(self, request: Request) -> dict[str, JSON]:
+        """Who the program is taken for."""
+        account, scopes = account_of(request), visitor_of(request).scopes
+        named: list[JSON] = [*sorted(scopes)] if scopes is not None else []
+        return {"name": account.name, "rater": account.pseudonym, "role": account.role, "scopes": named}
+
+    def lease(self, request: Request) -> dict[str, JSON]:
+        account = account_of(request)
+        lease = next_for(self._people, account.pseudonym)
+        if lease is None:
+            return {"lease": None, "question": None}
+        held: dict[str, JSON] = {
+            "slot": lease.slot,
+            "question": lease.question,
+            "number": lease.number,
+            "fence": lease.fence,
+            "until": lease.until,
+        }
+        return {"lease": held, "question": self._shown(account, lease.question)}
+
+    def submit(self, request: Request, body: Submission) -> dict[str, JSON]:
+        account, lease = account_of(request), _lease(account_of(request), body.lease)
+        question = self._asked(lease.question)
+        fields = {name: [v] if isinstance(v, str) else v for name, v in body.fields.items()}
+        sitting = self._sitting(account, lease, question, fields, body.salt or secrets.token_hex(16))
+        said = abstention_of if body.skip else judgment_of
+        try:
+            receipt = self._people.submit(lease, said(question, fields, sitting), body.key)
+        except KeyError:
+            raise HTTPException(409, "this slot was never leased so") from None
+        return {"state": receipt.state, "judgment": receipt.judgment}
+
+    def beat(self, request: Request, body: Beat) -> dict[str, JSON]:
+        """Keep a question a while longer."""
+        lease = _lease(account_of(request), body.lease)
+        return {"until": self._people.beat(lease, self._people.project().lease)}
+
+    def question(self, request: Request, question: str) -> dict[str, JSON]:
+        """A question as this rater sees it."""
+        return self._shown(account_of(request), question)
+
+    def progress(self) -> dict[str, JSON]:
+        """Counts, and nothing about anybody."""
+        found = self._people.progress()
+        days: list[JSON] = [{"day": day.day, "votes": day.votes} for day in found.days]
+        return {
+            "questions": found.questions,
+            "complete": found.complete,
+            "slots": {"open": found.open, "leased": found.leased, "closed": found.closed, "void": found.void},
+            "raters": len(found.raters),
+            "days": days,
+        }
+
+    def _asked(self, question: str) -> Question:
+        try:
+            found = self._people.read(question)
+        except KeyError:
+            found = None
+        if not isinstance(found, Question):
+            raise HTTPException(404, "there is no such question")
+        return found
+
+    def _earlier(self, question: Question, rater: str) -> Judgment | None:
+        """What they said before, where the question is a repeat."""
+        if question.revisits is None:
+            return None
+        try:
+            earlier = self._people.judgment(question.revisits)
+        except KeyError:
+            return None
+        return earlier if earlier is not None and earlier.by.name == rater else None
+
+    def _shown(self, account: Account, asked: str) -> dict[str, JSON]:
+        question = self._asked(asked)
+        order = order_for(account.pseudonym, question, self._earlier(question, account.pseudonym))
+        page = asked_of(self._people.read, question, order, "plain")
+        prompt = page.records[0]
+        turns: list[JSON] = []
+        if isinstance(prompt, Prompt):
+            turns = [{"role": m.role, "content": m.content} for m in prompt.messages]
+        answers: list[JSON] = [
+            {"letter": one.letter, "response": one.id, "text": one.raw} for one in page.answers
+        ]
+        return {
+            "id": question.id,
+            "task": page.task,
+            "line": page.line,
+            "instrument": question.instrument.model_dump(mode="json", exclude_defaults=True),
+            "prompt": turns,
+            "answers": answers,
+            "shown_at": self._clock(),
+        }
+
+    def _sitting(
+        self, account: Account, lease: Lease, question: Question, fields: Mapping[str, list[str]], salt: str
+    ) -> Sitting:
+        order = order_for(account.pseudonym, question, self._earlier(question, account.pseudonym))
+        layout = (fields.get("layout") or ["plain"])[0]
+        page = asked_of(self._people.read, question, order, "plain")
+        return Sitting(
+            by=By(type="person", name=account.pseudonym, config=human_config(self._people.id, lease.number)),
+            order=order,
+            rendering=rendering_of(question, order, page.records, layout),
+            texts={one.id: one.raw for one in page.answers},
+            now=self._clock(),
+            salt=salt,
+            consent=account.consent,
+        )
+
+
+def _lease(account: Account, held: Held) -> Lease:
+    return Lease(held.slot, held.question, held.number, account.pseudonym, held.fence, held.until)
