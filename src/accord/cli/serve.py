@@ -168,6 +168,8 @@ def serve(  # size: a parameter is an option here
     from accord.stores.people import People
     from accord.web.serving import answer, bound
 
+    if runs is not None and not runs.is_dir():
+        raise Refused(f"--runs {runs}: there is no such folder\n  name the folder that runs lie in, as runs")
     with People.open(store) as people, Identity.open(accounts or _accounts(store)) as identity:
         owned = identity.accounts.has_owner()
         listening, address = bound(host, port, public_url=public_url, owned=owned)

@@ -21,11 +21,11 @@ from accord.cli.face import Face, edited
 from accord.cli.sheet import Sheet, say
 from accord.cli.typed import Fields, fields_typed, point_typed, points_in, reason_typed
 from accord.errors import PlanError, Refused
-from accord.overseers.human import human_config
-from accord.records import By, Judgment, Question
+from accord.records import Judgment, Question
 from accord.stores.people.quality import next_for
-from accord.web.asked import Asked, asked_of
-from accord.web.sitting import LAYOUTS, Sitting, order_for, rendering_of
+from accord.web.asked import Asked
+from accord.web.seat import Seat
+from accord.web.sitting import LAYOUTS, Sitting
 from accord.web.verdicts import abstention_of, fields_of, judgment_of
 from accord.web.ways import readings_of
 
@@ -181,8 +181,8 @@ class _Turn:
         question = people.read(lease.question)
         assert isinstance(question, Question), "slots are of questions"
         self.question = question
-        self._order = order_for(rater.rater, question, self._earlier())
-        self._asked = asked_of(people.read, question, self._order, LAYOUTS[0])
+        self._seat = Seat(people, rater.rater, question, rater.consent or "")
+        self._order, self._asked = self._seat.order, self._seat.asked(LAYOUTS[0])
         self._key, self._open, self._looked = secrets.token_hex(16), False, ""
         self._shown = self._last = rater.clock()
         self._first: float | None = None
@@ -277,32 +277,10 @@ class _Turn:
 
     def _sitting(self) -> Sitting:
         """As the page's, but for layout and client."""
-        rater, asked = self._rater, self._asked
-        rendering = rendering_of(self.question, self._order, asked.records, LAYOUTS[0])
-        told = {"layout": f"{asked.task}, terminal", "client": f"{rendering.client}, terminal"}
-        return Sitting(
-            by=By(
-                type="person",
-                name=rater.rater,
-                config=human_config(rater.people.id, self._lease.number),
-            ),
-            order=self._order,
-            rendering=rendering.model_copy(update=told),
-            texts={one.id: one.raw for one in asked.answers},
-            now=rater.clock(),
-            salt=secrets.token_hex(16),
-            consent=rater.consent or "",
-        )
-
-    def _earlier(self) -> Judgment | None:
-        """What they said before, where the question is a repeat; None where it was another's, or is gone."""
-        if self.question.revisits is None:
-            return None
-        try:
-            earlier = self._rater.people.judgment(self.question.revisits)
-        except KeyError:
-            return None
-        return earlier if earlier is not None and earlier.by.name == self._rater.rater else None
+        sitting = self._seat.sitting(self._lease, LAYOUTS[0], self._rater.clock())
+        client = f"{sitting.rendering.client}, terminal"
+        told = {"layout": f"{self._asked.task}, terminal", "client": client}
+        return sitting._replace(rendering=sitting.rendering.model_copy(update=told))
 
     # Drafts
 

@@ -12,8 +12,6 @@ the letters that the lease says, so that a judgment is the same whichever way it
 
 from __future__ import annotations
 
-import secrets
-from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from fastapi import APIRouter
@@ -21,13 +19,12 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
-from accord.overseers.human import human_config
-from accord.records import JSON, By, Judgment, Prompt, Question
+from accord.records import JSON, Prompt, Question
 from accord.stores.people import Lease
 from accord.stores.people.quality import next_for
-from accord.web.asked import asked_of
+from accord.web.seat import Seat
 from accord.web.sessions import account_of, visitor_of
-from accord.web.sitting import Sitting, order_for, rendering_of
+from accord.web.sitting import LAYOUTS
 from accord.web.state import State
 from accord.web.verdicts import abstention_of, judgment_of
 
@@ -117,7 +114,8 @@ class Api:
         account, lease = account_of(request), _lease(account_of(request), body.lease)
         question = self._asked(lease.question)
         fields = {name: [v] if isinstance(v, str) else v for name, v in body.fields.items()}
-        sitting = self._sitting(account, lease, question, fields, body.salt or secrets.token_hex(16))
+        layout = (fields.get("layout") or [LAYOUTS[0]])[0]
+        sitting = self._seat(account, question).sitting(lease, layout, self._clock(), body.salt)
         said = abstention_of if body.skip else judgment_of
         try:
             receipt = self._people.submit(lease, said(question, fields, sitting), body.key)
@@ -155,20 +153,9 @@ class Api:
             raise HTTPException(404, "there is no such question")
         return found
 
-    def _earlier(self, question: Question, rater: str) -> Judgment | None:
-        """What they said before, where the question is a repeat."""
-        if question.revisits is None:
-            return None
-        try:
-            earlier = self._people.judgment(question.revisits)
-        except KeyError:
-            return None
-        return earlier if earlier is not None and earlier.by.name == rater else None
-
     def _shown(self, account: Account, asked: str) -> dict[str, JSON]:
         question = self._asked(asked)
-        order = order_for(account.pseudonym, question, self._earlier(question, account.pseudonym))
-        page = asked_of(self._people.read, question, order, "plain")
+        page = self._seat(account, question).asked(LAYOUTS[0])
         prompt = page.records[0]
         turns: list[JSON] = []
         if isinstance(prompt, Prompt):
@@ -186,21 +173,8 @@ class Api:
             "shown_at": self._clock(),
         }
 
-    def _sitting(
-        self, account: Account, lease: Lease, question: Question, fields: Mapping[str, list[str]], salt: str
-    ) -> Sitting:
-        order = order_for(account.pseudonym, question, self._earlier(question, account.pseudonym))
-        layout = (fields.get("layout") or ["plain"])[0]
-        page = asked_of(self._people.read, question, order, "plain")
-        return Sitting(
-            by=By(type="person", name=account.pseudonym, config=human_config(self._people.id, lease.number)),
-            order=order,
-            rendering=rendering_of(question, order, page.records, layout),
-            texts={one.id: one.raw for one in page.answers},
-            now=self._clock(),
-            salt=salt,
-            consent=account.consent,
-        )
+    def _seat(self, account: Account, question: Question) -> Seat:
+        return Seat(self._people, account.pseudonym, question, account.consent)
 
 
 def _lease(account: Account, held: Held) -> Lease:

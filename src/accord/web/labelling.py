@@ -18,17 +18,17 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from accord.errors import PlanError
-from accord.overseers.human import human_config
-from accord.records import By, Example, Judgment, Question, digest
+from accord.records import Example, Judgment, Question, digest
 from accord.stores.people import Lease, Project
 from accord.stores.people.quality import next_for
 from accord.web import mine
-from accord.web.asked import Asked, asked_of
+from accord.web.asked import Asked
 from accord.web.pages import Form, form_of, render, see_other
 from accord.web.problems import wants_json
+from accord.web.seat import Seat
 from accord.web.sessions import account_of
 from accord.web.showing import changes, marked, plain
-from accord.web.sitting import LAYOUTS, LETTERS, Sitting, order_for, rendering_of
+from accord.web.sitting import LAYOUTS, LETTERS, Sitting
 from accord.web.state import State, state_of
 from accord.web.verdicts import (
     SKIPS,
@@ -90,18 +90,12 @@ class _Turn(NamedTuple):
     ways: Ways
 
     @property
-    def order(self) -> tuple[str, ...]:
-        return order_for(self.rater, self.question, self._earlier())
+    def seat(self) -> Seat:
+        return Seat(self.state.people, self.rater, self.question, account_of(self.request).consent)
 
-    def _earlier(self) -> Judgment | None:
-        """What they said before, where the question is a repeat; None where it was another's, or is gone."""
-        if self.question.revisits is None:
-            return None
-        try:
-            earlier = self.state.people.judgment(self.question.revisits)
-        except KeyError:
-            return None
-        return earlier if earlier is not None and earlier.by.name == self.rater else None
+    @property
+    def order(self) -> tuple[str, ...]:
+        return self.seat.order
 
     @property
     def left(self) -> int:
@@ -110,22 +104,11 @@ class _Turn(NamedTuple):
         return max(0, round(until - self.state.settings.clock()))
 
     def asked(self, layout: str) -> Asked:
-        return asked_of(self.state.people.read, self.question, self.order, layout)
+        return self.seat.asked(layout)
 
     def sitting(self, form: Form) -> Sitting:
-        """What stood on the page that sent this form, computed anew: a client only names the layout."""
-        layout = form.one("layout", LAYOUTS[0])
-        asked = self.asked(layout)
-        people = self.state.people
-        return Sitting(
-            by=By(type="person", name=self.rater, config=human_config(people.id, self.lease.number)),
-            order=self.order,
-            rendering=rendering_of(self.question, self.order, asked.records, layout),
-            texts={one.id: one.raw for one in asked.answers},
-            now=self.state.settings.clock(),
-            salt=secrets.token_hex(16),
-            consent=account_of(self.request).consent,
-        )
+        """What stood on the page that sent this form."""
+        return self.seat.sitting(self.lease, form.one("layout", LAYOUTS[0]), self.state.settings.clock())
 
 
 # The next question

@@ -20,6 +20,7 @@ from starlette.responses import HTMLResponse, RedirectResponse
 from accord import __version__
 from accord.web.policy import links_for
 from accord.web.sessions import visitor_of
+from accord.web.state import state_of
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -77,6 +78,8 @@ def render(request: Request, name: str, status: int = 200, /, **context: object)
     theme = request.cookies.get(THEME_COOKIE, "")
     page = _environment().get_template(name)
     there: frozenset[str] = request.app.state.paths
+    if state_of(request).settings.runs is None:
+        there -= {"/runs"}
     text = page.render(
         account=account,
         links=[link for link in links_for(account.role if account else None) if link.path in there],

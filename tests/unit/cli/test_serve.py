@@ -29,6 +29,7 @@ def rows() -> None:
             2,
             "owner",
         ),
+        (["serve", "--store", "x.db", "--runs", "no-runs", "--port", "0"], 2, "no such folder"),
         (["serve"], 1, "--store"),
     ],
 )
