@@ -128,7 +128,8 @@ def test_a_question_shows_every_verdict_under_its_own_letters_and_its_history(ow
     for one in own.people.current():
         if isinstance(one.judgment.verdict, Ranked) and len(one.judgment.verdict.tiers) == 2:
             by_question.setdefault(one.question, []).append(one)
-    question, given = next(one for one in by_question.items() if len(one[1]) == 2)
+    # Who votes on what hangs on pseudonyms, which are random.
+    question, given = max(by_question.items(), key=lambda one: len(one[1]))
     asked = own.people.read(question)
     manager = site.signed_in("Mona", "manager")
     text = text_of(manager.get(f"/manage/questions/{question}"))
