@@ -18,9 +18,9 @@ from accord.maths.selection import draws
 from accord.overseers import inside
 from accord.overseers.human import Human
 from accord.plan import Plan, Stage
-from accord.ports import Ask, How
+from accord.ports import Ask, How, Quoting
 from accord.progress import Progress
-from accord.records import Question, Selection
+from accord.records import Question, Response, Selection
 from accord.records.rows import Group
 from accord.sources import Rollouts
 from accord.stores.foreign.prompts import read_rows
@@ -114,15 +114,17 @@ def fill(plan: Plan, stage: Stage, wanted: Wanted, progress: Progress) -> Filled
 
 
 def _posted(people: People, put: _Put, groups: Sequence[Group], selections: dict[str, Selection]) -> int:
-    questions = [q for q in put.ask.questions(groups) if not _same(q, groups)]
+    answers = [response for group in groups for response in group.responses]
+    answers += put.ask.quoted(groups) if isinstance(put.ask, Quoting) else []
+    questions = [q for q in put.ask.questions(groups) if not _same(q, answers)]
     chosen = [q.model_copy(update={"selection": selections[q.prompt]}) for q in questions]
-    people.post(chosen, [r for g in groups for r in (g.prompt, *g.responses)], put.slots)
+    people.post(chosen, [*(group.prompt for group in groups), *answers], put.slots)
     return len(chosen)
 
 
-def _same(question: Question, groups: Sequence[Group]) -> bool:
+def _same(question: Question, answers: Sequence[Response]) -> bool:
     """Whether there is nothing to judge: all its answers are one text."""
-    texts = {r.id: r.text.strip() for group in groups for r in group.responses}
+    texts = {answer.id: answer.text.strip() for answer in answers}
     said = [texts[one] for one in question.responses]
     return len(said) > 1 and len(set(said)) == 1
 

@@ -102,14 +102,16 @@ class Judges:
             columns = self.feedback(distinct)
             if columns is None:
                 raise ContractError("the stage of a judging", "has an ask", "none")
-            why = [self._why(columns, row, distinct) for row in range(len(columns.members))]
-        rows = {members: row for row, members in reversed(list(enumerate(columns.members)))}
-        return [
-            _judged((place, [r.id for r in group.responses]), columns, row, why[row])
-            for place, group in enumerate(groups)
-            for members, row in sorted(rows.items(), key=lambda one: one[1])
-            if set(members) <= {r.id for r in group.responses}
-        ]
+            silent = self._silences(distinct) if columns.missing.any() else {}
+        rows: dict[str, dict[tuple[str, ...], int]] = {}  # by their first answer, in order, each once
+        for row, members in enumerate(columns.members):
+            rows.setdefault(members[0], {}).setdefault(members, row)
+        found: list[Judged] = []
+        for place, group in enumerate(groups):
+            answers = [response.id for response in group.responses]
+            mine = {row for a in answers for m, row in rows.get(a, {}).items() if set(m) <= set(answers)}
+            found += [_judged((place, answers), columns, row, silent) for row in sorted(mine)]
+        return found
 
     def close(self) -> None:
         """Let go of the journal and the thread."""
@@ -124,28 +126,33 @@ class Judges:
     ) -> None:
         self.close()
 
-    def _why(self, columns: Columns, row: int, groups: Sequence[Group]) -> str:
-        """What overseers said instead of a verdict, of the questions about this row's answers."""
-        if not columns.missing[row]:
-            return ""
-        members = set(columns.members[row])
-        said: dict[str, None] = {}
+    def _silences(self, groups: Sequence[Group]) -> dict[str, list[tuple[frozenset[str], str]]]:
+        """What overseers said instead of a verdict: by answer, with all the answers asked about."""
+        found: dict[str, list[tuple[frozenset[str], str]]] = {}
         for asking in self.feedback.asking:
             for question in asking.ask.questions(groups):
                 judgment = self.desk.known((question.id, asking.overseer.config))
-                if judgment and judgment.abstention and members <= set(question.responses):
+                if judgment and judgment.abstention:
                     note = judgment.note.partition(" (traceback")[0]
-                    said[f"{judgment.abstention}: {note}" if note else judgment.abstention] = None
-        return "; ".join(said) or "no verdict"
+                    said = f"{judgment.abstention}: {note}" if note else judgment.abstention
+                    for answer in question.responses:
+                        found.setdefault(answer, []).append((frozenset(question.responses), said))
+        return found
 
 
-def _judged(at: tuple[int, list[str]], columns: Columns, row: int, why: str) -> Judged:
-    """``at``: the place of a group, and the ids of its answers."""
+def _judged(
+    at: tuple[int, list[str]],
+    columns: Columns,
+    row: int,
+    silent: dict[str, list[tuple[frozenset[str], str]]],
+) -> Judged:
+    """``at``: the place of a group, and the ids of its answers; ``silent``: why verdicts are missing."""
     group, answers = at
-    missing = bool(columns.missing[row])
+    members, missing = columns.members[row], bool(columns.missing[row])
     numbers = {name: None if missing else float(of_R[row]) for name, of_R in columns.values.items()}
-    places = tuple(answers.index(member) for member in columns.members[row])
-    return Judged(group, places, numbers, why, columns.parents[row])
+    said = [text for asked, text in silent.get(members[0], []) if set(members) <= asked]
+    why = ("; ".join(dict.fromkeys(said)) or "no verdict") if missing else ""
+    return Judged(group, tuple(map(answers.index, members)), numbers, why, columns.parents[row])
 
 
 def _group(prompt: Prompt, texts: Sequence[str]) -> Group:

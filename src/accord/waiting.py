@@ -60,7 +60,10 @@ class Waiting:
         try:
             self.database.post(questions, records, slots)
         except (Refused, OSError):
-            self._unposted |= {question.id: (question, records, slots) for question in questions}
+            for one in questions:
+                # The seats of a jury post one after another, in whatever order a plan lists them.
+                before = self._unposted.get(one.id, (one, records, 0))[2]
+                self._unposted[one.id] = (one, records, max(slots, before))
 
     async def answer(self, question: str, slot: int, deadline: float | None = None) -> Judgment | None:
         self._asked.add((question, slot))

@@ -122,3 +122,19 @@ def test_without_prompts_those_of_the_source_are_meant(place):
     tree = plan()
     with pytest.raises(PlanError, match="--prompts"):
         fill(tree, tree.stage[0], Wanted(1), Silent())
+
+
+def test_answers_are_put_beside_the_base_answer_that_the_data_hold(place):
+    rows = [{"prompt": f"q{n}", "reference": f"the answer to {n}"} for n in range(4)]
+    (place / "p.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    table = plan().table()
+    table["stage"][0]["ask"] = [
+        {"name": "against", "column": "score", "collapse": "distribution", "overseer": HUMAN}
+    ]
+    filled(4, Plan.model_validate(table))
+    people = People.open("labels.db")
+    try:
+        texts = {people.read(q.responses[1]).text for q in people.questions()}
+    finally:
+        people.close()
+    assert texts <= {row["reference"] for row in rows} and texts

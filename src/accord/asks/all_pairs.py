@@ -67,8 +67,10 @@ class AllPairs(Part, Apart):
     ) -> Columns:
         votes = [vote for vote in cast(questions, judgments, self.strength) if vote.mass]
         p, score = shares(votes), dict[str, float]()
-        for group in groups:
-            answers = [response.id for response in group.responses]
+        prompts: dict[str, dict[str, None]] = {}
+        for group in groups:  # an answer may stand in several groups of its prompt
+            prompts.setdefault(group.prompt.id, {}).update(dict.fromkeys(r.id for r in group.responses))
+        for answers in map(tuple, prompts.values()):
             won_R = win_share(answers, p, majority=self.collapse == "majority")
             score |= dict(zip(answers, won_R.tolist(), strict=True))
         return by_answer(self.column, groups, score, comparing(votes))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -117,3 +118,15 @@ def test_an_answer_that_stands_twice_is_asked_about_once() -> None:
     twice = [GROUPS[0]._replace(responses=(*GROUPS[0].responses, GROUPS[0].responses[0]))]
     assert [q.responses for q in ask().questions(twice)] == [(A, B), (A, C), (B, C)]
     assert ask().columns(twice, []).members == ((A,), (B,), (C,))
+
+
+def test_an_answer_that_stands_in_several_groups_has_the_mean_over_all_of_them() -> None:
+    """As the questions of a labelling database do, which speak of two answers at a time."""
+    whole = GROUPS[0]
+    groups = [whole._replace(responses=tuple(pair)) for pair in combinations(whole.responses, 2)]
+    ab, ac, bc = ask().questions(groups)
+    judged = [won(ab, A), won(ac, C), won(bc, C)]
+    for order in (groups, groups[::-1]):
+        table = ask().columns(order, judged)
+        score = {members[0]: x for members, x in zip(table.members, table.values["score"], strict=True)}
+        assert score == {A: 0.5, B: 0.0, C: 1.0}

@@ -82,7 +82,8 @@ class Rendering:
     def _started(self) -> subprocess.Popen[bytes]:
         # After a fork the pipes are shared with the parent, and what it asks must not be answered here.
         if self._child is None or self._owner != os.getpid() or self._child.poll() is not None:
-            command = [sys.executable, "-I", "-W", "ignore", str(_CHILD)]
+            # -P: the script's own folder stays off the path; jinja2 is found wherever this process found it.
+            command = [sys.executable, "-P", "-W", "ignore", str(_CHILD)]
             self._child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)  # noqa: S603
             self._owner, self._known = os.getpid(), set()
         return self._child

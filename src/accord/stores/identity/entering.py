@@ -194,10 +194,11 @@ class Sessions:
 
     def age(self, session: str) -> float | None:
         """Seconds since somebody came in by it; None where it is over."""
+        now = self._base.now()
         with self._base.reading() as connection:
-            query = "SELECT began FROM session WHERE code = :code"
-            began = run(connection, query, {"code": digest(session)}).scalar()
-        return None if began is None else self._base.now() - float(began)
+            query = "SELECT began FROM session WHERE code = :code AND began > :born AND seen > :idle"
+            began = run(connection, query, {"code": digest(session), **_ages(now)}).scalar()
+        return None if began is None else now - float(began)
 
     def end(self, session: str) -> None:
         """Sign out here."""

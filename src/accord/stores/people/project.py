@@ -68,12 +68,12 @@ class Project(Table):
             found = tomllib.loads(path.read_text(encoding="utf-8"))
         except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
             raise Unreadable(path, "a labelling project in TOML", str(error)) from error
-        project = cls.model_validate(found)
+        project, beside = cls.model_validate(found), path.absolute().parent
         update: dict[str, object] = {}
         if project.gold_questions:
-            update["gold_questions"] = str(path.parent / project.gold_questions)
+            update["gold_questions"] = str(beside / project.gold_questions)
         if project.qualification is not None:
-            questions = str(path.parent / project.qualification.questions)
+            questions = str(beside / project.qualification.questions)
             update["qualification"] = project.qualification.model_copy(update={"questions": questions})
         return project.model_copy(update=update)
 

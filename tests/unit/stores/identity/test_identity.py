@@ -109,6 +109,24 @@ def test_old_sessions_links_and_attempts_are_swept(database_url: str) -> None:
     assert counts == {"session": 1, "link": 1, "attempt": 0}
 
 
+def test_a_session_that_is_over_has_no_age(database_url: str) -> None:
+    now = 1.8e9
+    with Identity.open(database_url, lambda: now) as identity:
+        session = identity.sessions.begin(identity.accounts.make("Ann", "rater").id)
+        now += 60
+        assert identity.sessions.age(session) == 60
+        now += 12 * 3600
+        assert identity.sessions.age(session) is None
+        assert identity.sessions.visit(session) is None
+
+
+def test_characters_that_no_name_has_are_nobodys(identity: Identity) -> None:
+    identity.accounts.make("Ann", "rater")
+    for odd in ("Ann\0", "\ud800"):
+        assert identity.accounts.named(odd) is None
+        assert identity.passphrases.check(odd, f"seven small words {odd}") is None
+
+
 def test_a_session_in_use_is_noted_once_a_minute(database_url: str) -> None:
     now = 1.8e9
     with Identity.open(database_url, lambda: now) as identity:

@@ -2,13 +2,14 @@
 
 import random
 import sqlite3
+import threading
 
 import pytest
 from raters import answered, comparisons, pseudonym, said
 
 from accord.errors import Refused
 from accord.records import Kind, Mark, Prompt, Question, Response, Revised
-from accord.stores.people import People
+from accord.stores.people import People, posting
 
 SECRET = "my-own-words-nobody-else-has"
 
@@ -66,6 +67,41 @@ def test_a_withdrawn_rater_keeps_no_lease(people, ann, bob):
     people.withdraw_everything(ann)
     assert people.submit(lease, said(people, lease), "k").state == "late"
     assert people.lease(bob) is not None
+
+
+def test_what_was_made_of_withdrawn_words_does_not_come_in_later(people, ann):
+    """A run still holds a text made of them, which was never posted here."""
+    _, made, about = revised(people, ann)
+    people.withdraw_everything(ann)
+    later = made.model_copy(update={"index": 1})
+    other = Response(prompt=made.prompt, text="another")
+    question = about.model_copy(update={"responses": (later.id, other.id)})
+    prompt = people.read(made.prompt)
+    with pytest.raises(Refused, match=f"{later.id[:12]}: withdrawn by the person"):
+        people.post([question], [prompt, later, other])
+    back = people.ingest([question], [prompt, later, other], [])
+    assert back.questions == 0
+    with pytest.raises(KeyError):
+        people.read(later.id)
+
+
+def test_what_is_posted_while_it_is_withdrawn_goes_too(people_url, ann):
+    with People.open(people_url) as people, People.open(people_url) as other:
+        prompt = Prompt.of("Say it better")
+        question = Question(asks=Kind.REVISE, prompt=prompt.id, responses=())
+        people.post([question], [prompt])
+        judgment = answered(people, ann, verdict=Revised(text=SECRET))
+        made = Response(prompt=prompt.id, text=SECRET, parents=(judgment.id,))
+        about = Question(asks=Kind.GRADE, prompt=prompt.id, responses=(made.id,))
+        withdraws = threading.Thread(target=other.withdraw_everything, args=[ann])
+        with people._database.writing() as connection:
+            posting.post(connection, posting.Posting((about,), (prompt, made)))
+            withdraws.start()
+            withdraws.join(0.3)
+        withdraws.join()
+        with pytest.raises(KeyError):
+            people.read(made.id)
+        assert people.progress().void == 1
 
 
 def test_no_byte_of_it_is_left_in_the_files(people_file):

@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 
 from accord.errors import PlanError, Unreadable
@@ -55,6 +57,14 @@ def test_a_whole_project(tmp_path):
 def test_a_wrong_setting_is_told_by_its_path(tmp_path, text, told):
     with pytest.raises(PlanError, match=told):
         Project.load(written(tmp_path, text))
+
+
+def test_files_are_named_from_beside_the_project_wherever_it_is_read(tmp_path, monkeypatch):
+    written(tmp_path, "gold_questions = 'g.jsonl'\n[qualification]\nquestions = 'q.jsonl'")
+    monkeypatch.chdir(tmp_path)
+    project = Project.load(Path("project.toml"))
+    assert project.gold_questions == str(tmp_path / "g.jsonl")
+    assert project.qualification.questions == str(tmp_path / "q.jsonl")
 
 
 def test_no_project(tmp_path):

@@ -1,12 +1,13 @@
 """What follows from the journal is the same whether it was kept in step or is made anew."""
 
 import random
+import threading
 
 import pytest
 from raters import comparisons, pseudonym, said
 
 from accord.records import By
-from accord.stores.people import Project, Qualification, Voice
+from accord.stores.people import People, Project, Qualification, Voice, saying
 
 FOLLOWS = {
     "slot": "SELECT id, state, rater, lease_until FROM slot ORDER BY id",
@@ -89,6 +90,21 @@ def spoil(people):
             "UPDATE slot SET state = 'open', rater = NULL, lease_until = NULL",
         ):
             connection.exec_driver_sql(statement)
+
+
+def test_what_is_said_while_it_rebuilds_stands(people_url, ann):
+    """Kills: a replay that writers do not wait for, or that does not wait for them."""
+    with People.open(people_url) as people, People.open(people_url) as other:
+        asked = comparisons(1)
+        people.post(asked.questions, asked.records)
+        lease = people.lease(ann)
+        rebuilds = threading.Thread(target=other.rebuild)
+        with people._database.writing() as connection:
+            saying.submit(connection, 0.0, lease, said(people, lease), "k")
+            rebuilds.start()
+            rebuilds.join(0.3)
+        rebuilds.join()
+        assert (people.rater(ann).votes, people.progress().closed, len(people.current())) == (1, 1, 1)
 
 
 def test_a_vote_from_elsewhere_can_be_taken_back(people, ann):

@@ -96,6 +96,24 @@ def test_nobody_waits_for_what_nobody_can_see(people, ann):
     assert asyncio.run(people.answer(shown.id, 0)) is None
 
 
+def test_who_waits_is_told_when_nobody_can_answer_any_more(people, ann):
+    """Kills: a withdrawal that wakes only who waits for a question of the person who withdrew."""
+    asked = comparisons(1)
+    people.post(asked.questions, asked.records)
+    judgment = answered(people, ann)
+    shown = asked.questions[0].model_copy(update={"evidence": (judgment.id,)})
+    people.post([shown], [judgment])
+
+    async def waits():
+        task = asyncio.create_task(people.answer(shown.id, 0))
+        await asyncio.sleep(0.03)
+        assert not task.done()
+        people.withdraw_everything(ann)
+        assert await asyncio.wait_for(task, 5) is None
+
+    asyncio.run(waits())
+
+
 def test_human_asks_through_it(people, ann):
     asked = comparisons(1)
     texts = {record.id: record for record in asked.records}
