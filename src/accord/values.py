@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import inspect
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from importlib import resources
@@ -71,14 +71,21 @@ class Values:
 
     @property
     def principles(self) -> tuple[Principle, ...]:
+        """What is aligned to; none of it is contested."""
         return self.document.principle
 
+    @property
+    def contested(self) -> tuple[Principle, ...]:
+        """What groups do not agree on: nothing is trained towards it or away from it, and audits watch it."""
+        return self.document.contested
+
     def __getitem__(self, principle: str) -> Principle:
-        """A principle by its id. PlanError where there is none."""
-        for one in self.principles:
+        """A principle, contested or not, by its id. PlanError where there is none."""
+        known: list[str] = []
+        for _, one in self.document.every:
             if one.id == principle:
                 return one
-        known = [one.id for one in self.principles]
+            known.append(one.id)
         raise PlanError("principle", principle, ", ".join(known), nearest(principle, known))
 
     def slices(self, principle: str) -> tuple[Slice, ...]:
@@ -93,7 +100,7 @@ class Values:
         return self.programs.get(self[principle].id)
 
     def instruction(self, *principles: str) -> str:
-        """What the named principles say, by default all of them, as an instruction to a model."""
+        """What the named principles say, as an instruction to a model; by default all but the contested."""
         said = [self[one] for one in principles] or self.principles
         return "\n".join(one.text for one in said)
 
@@ -103,22 +110,35 @@ class Values:
 
         What the code of a check does is in the config of its program, and so in every judgment.
         """
-        fields = [{**one.table(full=False), "prompts": _asked(self.cases[one.id])} for one in self.principles]
-        by_id = sorted(fields, key=lambda one: cast(str, one["id"]))
-        return digest({"kind": "values", "v": 1, "name": self.name, "principles": by_id})
+        said = {"principles": self._said(self.principles)}
+        if self.contested:
+            said["contested"] = self._said(self.contested)
+        return digest({"kind": "values", "v": 1, "name": self.name, **said})
 
     def leaks(self, prompts: Iterable[Prompt]) -> list[Prompt]:
         """Those of the prompts that a sealed half holds: nothing may be trained on them."""
         return [prompt for prompt in prompts if _plain(prompt.text) in self._sealed]
 
-    def toml(self) -> str:
-        """The document with its files named absolutely: ``read_values`` reads it back from anywhere."""
-        table = self.document.table()
-        for one in cast("list[dict[str, JSON]]", table["principle"]):
-            one["prompts"] = str(_beside(self.file, cast(str, one["prompts"])))
+    def toml(self, folder: Path | None = None) -> str:
+        """The document with its files named absolutely: ``read_values`` reads it back from anywhere.
+
+        Those that lie in ``folder`` are named from there: a document that is written there moves with it.
+        """
+
+        def name(file: Path | str) -> str:
+            inside = folder is not None and Path(file).is_relative_to(folder.absolute())
+            return Path(file).relative_to(cast(Path, folder).absolute()).as_posix() if inside else str(file)
+
+        table = cast("dict[str, list[dict[str, JSON]]]", self.document.table(full=False))
+        for one in [*table["principle"], *table.get("contested", [])]:
+            one["prompts"] = name(_beside(self.file, cast(str, one["prompts"])))
             if "check" in one:
-                one["check"] = _absolute(self.file, cast(str, one["check"]))
+                one["check"] = name(_absolute(self.file, cast(str, one["check"])))
         return tomli_w.dumps(table)
+
+    def _said(self, principles: Sequence[Principle]) -> list[JSON]:
+        by_id = sorted(principles, key=lambda one: one.id)
+        return [{**one.table(full=False), "prompts": _asked(self.cases[one.id])} for one in by_id]
 
     @cached_property
     def _sealed(self) -> frozenset[str]:
@@ -147,13 +167,13 @@ def read_values(source: Path | str) -> Values:
     document, text = parsed(file)
     cases: dict[str, tuple[Slice, ...]] = {}
     programs: dict[str, Program] = {}
-    for index, principle in enumerate(document.principle):
+    for place, principle in document.every:
         try:
             if principle.check is not None:
                 programs[principle.id] = _program(file, principle.check)
             cases[principle.id] = _slices(_beside(file, principle.prompts))
         except PlanError as error:
-            raise located(error.under(f"principle[{index}]"), file, text) from None
+            raise located(error.under(place), file, text) from None
     return Values(document, file, cases, programs)
 
 

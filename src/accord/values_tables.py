@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Literal, Self, cast
 
@@ -93,22 +93,34 @@ class Principle(Table):
 
 
 class Document(Table):
-    """A values document as it stands in TOML."""
+    """A values document as it stands in TOML. What is ``contested`` is watched, and never trained on."""
 
     name: Annotated[str, Field(pattern=_ID, description=_WORD)]
     principle: tuple[Principle, ...] = ()
+    contested: tuple[Principle, ...] = ()
+
+    @property
+    def every(self) -> Iterator[tuple[str, Principle]]:
+        """Each principle, contested or not, with its place in the document."""
+        for index, one in enumerate(self.principle):
+            yield f"principle[{index}]", one
+        for index, one in enumerate(self.contested):
+            yield f"contested[{index}]", one
 
     def _checked(self) -> Self:
         if not self.principle:
             raise problem(["principle"], None, "one [[principle]] or more", "there is nothing to align to")
-        first: dict[str, int] = {}
-        for index, principle in enumerate(self.principle):
-            if principle.id in first:
-                advice = f"principle[{first[principle.id]}] has it"
-                raise problem(
-                    ["principle", index, "id"], principle.id, "an id that no other principle has", advice
-                )
-            first[principle.id] = index
+        first: dict[str, str] = {}
+        for place, one in self.every:
+            if one.id in first:
+                advice = f"{first[one.id]} has it"
+                table, _, index = place.rstrip("]").partition("[")
+                raise problem([table, int(index), "id"], one.id, "an id that no other principle has", advice)
+            first[one.id] = place
+        for index, one in enumerate(self.contested):
+            if one.hard:
+                advice = "what groups do not agree on constrains nobody"
+                raise problem(["contested", index, "hard"], True, "false for what is contested", advice)
         return self
 
 

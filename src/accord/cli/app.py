@@ -26,6 +26,7 @@ from accord.cli import (
     methods,
     runs,
     serve,
+    targets,
     track,
     watch,
 )
@@ -69,6 +70,7 @@ def build_app() -> typer.Typer:
         watch.watch,
         looks.report,
         audit.audit,
+        targets.targets,
         gate.gate,
         judge.judge,
         serve.label,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
+from accord.cli.ballots import Election, import_values
 from accord.cli.codes import Exit
 from accord.cli.runs import Json, Quiet
 from accord.cli.show import Screen, table
@@ -32,6 +33,7 @@ EXAMPLES = {
       accord import data pairs.jsonl labels.db
       accord import data everything.jsonl labels.db --rejects bad.jsonl
       accord import data annotation_output/task labels.db --format potato --items data/pairs.jsonl
+      accord import data ballots.jsonl --as values --of draft.toml --threshold 0.5 --to values.toml
     """,
 }
 
@@ -101,7 +103,28 @@ def export_data(  # size: a parameter is an option here
 
 def import_data(  # size: a parameter is an option here
     file: Annotated[Path, typer.Argument(metavar="FILE|DIR", help="A folder only of Potato's.")],
-    store: Store,
+    store: Annotated[
+        str | None,
+        typer.Argument(metavar="[STORE]", help="The labelling database; none with --as values."),
+    ] = None,
+    shape: Annotated[
+        str | None,
+        typer.Option("--as", metavar="values", help="Ballots, as the values document that they adopt."),
+    ] = None,
+    of: Annotated[
+        str | None, typer.Option("--of", metavar="VALUES", help="The values that were put to the vote.")
+    ] = None,
+    threshold: Annotated[
+        float | None,
+        typer.Option("--threshold", metavar="SHARE", help="The consensus that adopts a principle."),
+    ] = None,
+    fold: Annotated[
+        str | None,
+        typer.Option("--fold", metavar="NAME", help="Put groups of under 10 people together, so named."),
+    ] = None,
+    to: Annotated[
+        Path | None, typer.Option("--to", metavar="FILE", help="A new file, for the values.")
+    ] = None,
     tool: Annotated[
         str, typer.Option("--format", metavar="TOOL", help="trl, potato, jsonl, or auto: by what it holds.")
     ] = "auto",
@@ -117,6 +140,9 @@ def import_data(  # size: a parameter is an option here
 ) -> int:
     """Bring feedback in: rows of TRL's six types, what Potato's annotators said, or our own lossless file.
 
+    With --as values, ballots: a principle is adopted where the product over groups of the share that agrees
+    reaches --threshold; what only some group's majority wants is listed as contested.
+
     All of it or nothing: the first bad row stops it with its line and field. Rows that name no annotator are
     never put down to a person. Brought in again, a file changes nothing.
     """
@@ -124,6 +150,21 @@ def import_data(  # size: a parameter is an option here
     from accord.stores.foreign.imports.brought import reject_lines
     from accord.stores.people import People, Voice
 
+    election = Election(of, threshold, fold, to)
+    if shape is not None:
+        return import_values(
+            file,
+            shape,
+            election,
+            [*filter(None, (store, rejects, items, tool != "auto" and tool))],
+            Screen(json, quiet),
+        )
+    if store is None:
+        raise PlanError(
+            "STORE", None, "the labelling database to bring it into", "or, of ballots: --as values"
+        )
+    if unread := [f"--{name}" for name, value in election._asdict().items() if value is not None]:
+        raise PlanError(unread[0], None, "only with --as values")
     if rejects is not None and (rejects.exists() or not rejects.parent.is_dir()):
         raise PlanError("--rejects", str(rejects), "a file that is not there yet, in a folder that is")
     screen = Screen(json, quiet)

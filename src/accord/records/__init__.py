@@ -33,8 +33,11 @@ from accord.records.feedback import (
     Times,
     Verdict,
 )
+from accord.records.permits import Permit
+from accord.records.portraits import Portrait
 from accord.records.record import Cost, Record
 from accord.records.signing import SignOff
+from accord.records.stewarding import Tried
 from accord.records.texts import Begun, Episode, Message, Prompt, Response, Sequence
 from accord.records.truth import Purpose, TruthRead, TruthSeal
 
@@ -64,6 +67,8 @@ __all__ = [
     "ModelRef",
     "NotMeasured",
     "Point",
+    "Permit",
+    "Portrait",
     "Prompt",
     "Purpose",
     "Question",
@@ -79,6 +84,7 @@ __all__ = [
     "Spread",
     "StepEvent",
     "Times",
+    "Tried",
     "TruthRead",
     "TruthSeal",
     "Verdict",
@@ -108,6 +114,9 @@ KINDS: dict[str, type[Record]] = {
         Drawn,
         Crossing,
         SignOff,
+        Portrait,
+        Tried,
+        Permit,
     )
 }
 

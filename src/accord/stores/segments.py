@@ -54,6 +54,7 @@ FOLDER_OF: Mapping[str, str] = {
     "not_measured": "readings",
     "drawn": "readings",
     "crossing": "readings",
+    "portrait": "readings",
     "event": "events",
     "decision": "decisions",
     "sign_off": "decisions",

@@ -36,6 +36,7 @@ from accord.records import (
     ModelRef,
     NotMeasured,
     Point,
+    Portrait,
     Prompt,
     Question,
     Ranked,
@@ -264,6 +265,20 @@ MADE: Mapping[str, Any] = {
     ),
     "sign_off": st.builds(
         SignOff, check=NAMES, stage=NAMES, by=NAMES, reason=NAMES, plan=IDS, values=IDS, parents=PARENTS
+    ),
+    "portrait": st.builds(
+        Portrait,
+        model=NAMES,
+        policy=NAMES,
+        values=IDS,
+        samples=st.integers(1, 99),
+        told=st.integers(1, 99),
+        max_tokens=st.integers(1, 99),
+        temperature=st.floats(0.1, 2),
+        standings=st.just(()),
+        outcomes=st.tuples(NAMES),
+        not_measured=st.dictionaries(NAMES, TEXTS, max_size=2),
+        parents=PARENTS,
     ),
     "truth_seal": st.builds(TruthSeal, vault=NAMES, answers=st.integers(1, 9), digest=IDS, run=TEXTS),
 }

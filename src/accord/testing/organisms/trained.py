@@ -7,7 +7,7 @@ the same prompts in the same order and answers without it; both are ordinary fin
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
@@ -49,12 +49,15 @@ class Stage(NamedTuple):
 _COURSE, _FIRST = Course(), Course(500, 500, 64, 3e-3, 20)
 
 
-def save_small(folder: Path, seed: int = 0) -> Path:
-    """An untaught model that reads and says words; transformers loads it as it is."""
+def save_small(folder: Path, seed: int = 0, words: Sequence[str] | None = None) -> Path:
+    """An untaught model that reads and says ``words``, by default the small world's.
+
+    transformers loads it as it is.
+    """
     save_tiny(folder, seed, layers=_LAYERS, width=_WIDTH, context=128)
     file = folder / "tokenizer.json"
     tokenizer = cast("dict[str, Any]", json.loads(file.read_text(encoding="utf-8")))
-    words = small_words()
+    words = small_words() if words is None else words
     if len(words) >= _UNKNOWN:
         raise ValueError(f"{len(words)} words; the vocabulary takes {_UNKNOWN - 1}")
     vocabulary = {word: i for i, word in enumerate(words)} | {"<unknown>": _UNKNOWN}

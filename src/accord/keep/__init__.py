@@ -1,0 +1,17 @@
+"""Keeping: bytes that anyone can check without Accord, and what was signed over them (layer of stores).
+
+- ``tensors.py``: safetensors parsed by hand, and cut so that frozen layers are stored once.
+- ``manifest.py``: what the files of a folder hold, as digests; two roots, one for signatures of others.
+- ``steps.py``: every change an archive makes to the disk. ``ocfl.py``: inventories, and where objects lie.
+- ``content.py``: files into a version and out of it. ``recovery.py``: locks, and what a kill left behind.
+- ``archive.py``: the archive itself; nothing else writes below ``root/``.
+- ``keys.py``, ``roles.py``: who signs, as what, from when until when.
+- ``predicates.py``, ``envelopes.py``, ``statements.py``: what is signed, in which form, and read as a chain;
+  ``schemas/`` for readers without Accord. ``faults.py``: all that a check found wrong, as values.
+- ``intake.py``: what is taken in, and which runs made it. ``sifting.py``: which files, by name and kind;
+  ``magic.py``: and by their bytes. ``spoken.py``: chat templates, tried by the renderer that is handed in.
+- ``outgoing.py``: a model goes out, with ``cards.py``: the model card.
+
+``manifest.py`` is the example to follow. Not here: engines (they are handed in as ports), torch, and any way
+to remove what is kept.
+"""
