@@ -1,7 +1,8 @@
 """Groups of raters, for an ask that counts them apart: who said of themselves that they belong where.
 
 Who is in which group is in the database of accounts, and nowhere else: a run keeps a digest of it, so that a
-resume can say that somebody joined, left or took their consent back.
+resume can say that somebody joined, left or took their consent back. It is one of the accounts' own random
+ids, which that database alone knows: of pseudonyms, which exports name, all groupings could be tried out.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from accord.frozen import file_of
 from accord.plan import Stage
 from accord.plan_tables import AskTable, RatersTable
 from accord.ports import Ask, Grouped
-from accord.records import JSON, digest
+from accord.records import digest
 from accord.stores.identity import Identity
 
 __all__ = ["apart", "ask_of", "groups_now"]
@@ -28,11 +29,8 @@ def apart(table: RatersTable) -> dict[str, str]:
     if file is not None and not file.is_file():
         allowed = "the path or URL of the accounts beside a labelling database"
         raise PlanError("accounts", table.accounts, allowed, "accord serve keeps them; see its --accounts")
-    identity = Identity.open(table.accounts)
-    try:
+    with Identity.open(table.accounts) as identity:
         members = identity.consents.members()
-    finally:
-        identity.close()
     own = {rater: said[table.by] for rater, said in members.items() if table.by in said}
     if not own:
         known = ", ".join(sorted({name for said in members.values() for name in said})) or "nothing"
@@ -60,5 +58,12 @@ def groups_now(stage: Stage) -> Mapping[str, str]:
     for index, table in enumerate(stage.ask):
         if table.raters is not None:
             with beneath(f"ask[{index}].raters"):
-                found[f"raters of ask {index}"] = digest(cast(JSON, apart(table.raters)))[:16]
+                found[f"raters of ask {index}"] = _digest_of(table.raters)
     return found
+
+
+def _digest_of(table: RatersTable) -> str:
+    group_of = apart(table)
+    with Identity.open(table.accounts) as identity:
+        ids = {one.pseudonym: one.id for one in identity.accounts.every()}
+    return digest({ids[rater]: group for rater, group in group_of.items()})[:16]

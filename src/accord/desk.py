@@ -2,7 +2,7 @@
 
 A judgment of the same question by the same overseer config is repeated from the record, in a resume, in a
 replay and in later runs; so nobody is asked, or billed, twice. Abstentions that a second try may mend
-(``timeout, unreachable, budget, error``) are repeated within their own run only.
+(``timeout, unreachable, budget, error``), and those that rest on one, are repeated within their own run only.
 
 What a person said is kept where they said it. The desk records that it was used (``Spoken``), and writes
 neither it nor what a protocol made of it: that is made again from its parts, which are repeated.
@@ -14,15 +14,15 @@ import asyncio
 import hashlib
 import traceback
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from typing import NamedTuple, Protocol, cast
 
 from accord.ports import How, Overseer, Sampler, Store
-from accord.records import By, Cost, Judgment, Prompt, Question, Record, Response
+from accord.records import PASSING, By, Cost, Judgment, Prompt, Question, Record, Response
 
 __all__ = ["FrontDesk", "Spoken", "Used"]
 
 _DEEPEST = 8
-_OWN_RUN_ONLY = frozenset({"timeout", "unreachable", "budget", "error"})
 
 
 Key = tuple[str, str]  # a question's id, an overseer's config
@@ -210,7 +210,7 @@ class FrontDesk:
         question, config = key
         for record in self._earlier.find("judgment", parent=question):
             judgment = cast(Judgment, record)
-            if judgment.by.config == config and judgment.abstention not in _OWN_RUN_ONLY:
+            if judgment.by.config == config and not _passing(judgment, self._earlier):
                 self._held[judgment.id] = self._judged[key] = judgment
                 return judgment
         return None
@@ -310,6 +310,18 @@ async def _judged(front: FrontDesk, overseer: Overseer, question: Question, abov
     if seat.heard:
         front.conceal(done.id)
     return _Asked(done, tuple(seat.drafts.values()))
+
+
+def _passing(said: Judgment, earlier: Store) -> bool:
+    """Whether a second try may mend an abstention, or one that it rests on: a quorum that was not reached."""
+    if said.abstention is None or said.abstention in PASSING:
+        return said.abstention is not None
+    for parent in said.parents:
+        with suppress(KeyError):  # what a person said lies elsewhere
+            heard = earlier.get(parent)
+            if isinstance(heard, Judgment) and _passing(heard, earlier):
+                return True
+    return False
 
 
 def _used(judgment: Judgment) -> Used:

@@ -8,6 +8,7 @@ from difflib import get_close_matches
 
 __all__ = [
     "AccordError",
+    "Away",
     "ContractError",
     "PlanError",
     "Refused",
@@ -70,6 +71,10 @@ class Unreadable(AccordError):
 
 class Refused(AccordError):
     """Accord will not do this as asked (exit code 2); the message says what is missing, and the remedy."""
+
+
+class Away(Refused):
+    """What is needed, such as a database, does not answer now; asked again later it may."""
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

@@ -20,7 +20,7 @@ from accord.overseers.human import Human
 from accord.plan import Plan, Stage
 from accord.ports import Ask, How, Quoting
 from accord.progress import Progress
-from accord.records import Question, Response, Selection
+from accord.records import Prompt, Question, Response, Selection
 from accord.records.rows import Group
 from accord.sources import Rollouts
 from accord.stores.foreign.prompts import read_rows
@@ -98,7 +98,8 @@ def fill(plan: Plan, stage: Stage, wanted: Wanted, progress: Progress) -> Filled
             progress.begin(f"{plan.model} answers prompts", float(wanted.questions - there))
             with Worker() as worker:
                 while left and there + posted < wanted.questions:
-                    some = left[: min(_AT_ONCE, wanted.questions - there - posted)]
+                    missing = wanted.questions - there - posted
+                    some = left[: min(_AT_ONCE, -(-missing // _made_of(left[0], puts, wanted.answers)))]
                     left = left[len(some) :]
                     groups = worker.run(sampler.sample(some, wanted.answers, how))
                     new = sum(_posted(people, put, groups, selections) for put in puts)
@@ -111,6 +112,13 @@ def fill(plan: Plan, stage: Stage, wanted: Wanted, progress: Progress) -> Filled
         told = f"{there + posted:,} questions are all that {len(drawn):,} prompts make"
         progress.say(f"{told}; name more --prompts for {wanted.questions:,}")
     return Filled(puts[0].queue, posted, there)
+
+
+def _made_of(prompt: Prompt, puts: Sequence[_Put], answers: int) -> int:
+    """How many questions a prompt makes at most: all of them are posted, or none."""
+    said = (Response(prompt=prompt.id, text=str(i), finish="data", index=i) for i in range(answers))
+    group = Group(prompt, tuple(said))
+    return max(1, sum(len(put.ask.questions([group])) for put in puts))
 
 
 def _posted(people: People, put: _Put, groups: Sequence[Group], selections: dict[str, Selection]) -> int:

@@ -129,14 +129,15 @@ class Judges:
     def _silences(self, groups: Sequence[Group]) -> dict[str, list[tuple[frozenset[str], str]]]:
         """What overseers said instead of a verdict: by answer, with all the answers asked about."""
         found: dict[str, list[tuple[frozenset[str], str]]] = {}
-        for asking in self.feedback.asking:
-            for question in asking.ask.questions(groups):
-                judgment = self.desk.known((question.id, asking.overseer.config))
-                if judgment and judgment.abstention:
-                    note = judgment.note.partition(" (traceback")[0]
-                    said = f"{judgment.abstention}: {note}" if note else judgment.abstention
-                    for answer in question.responses:
-                        found.setdefault(answer, []).append((frozenset(question.responses), said))
+        asked = [(one.overseer, q) for one in self.feedback.asking for q in one.ask.questions(groups)]
+        for overseer, question in asked:
+            judgment = self.desk.known((question.id, overseer.config))
+            if judgment is None or judgment.abstention is None:
+                continue
+            note = judgment.note.partition(" (traceback")[0]
+            said = f"{judgment.abstention}: {note}" if note else judgment.abstention
+            for answer in question.responses:
+                found.setdefault(answer, []).append((frozenset(question.responses), said))
         return found
 
 

@@ -20,7 +20,7 @@ from typing import Literal, NamedTuple, Protocol, cast, runtime_checkable
 from pydantic import Field
 
 from accord.desk import Used
-from accord.errors import ContractError, PlanError, Refused, beneath
+from accord.errors import ContractError, PlanError, Refused, Unreadable, beneath
 from accord.feedback import Asking
 from accord.frozen import Frozen, check_queue, opened
 from accord.overseers import inside
@@ -133,7 +133,7 @@ class _Labelled:
                 found = f"{len(self._known):,} questions, none of them answered in all its slots"
                 advice = "accord label and accord serve have them answered"
                 raise Refused(f"{config.queue}: nothing to learn from yet: {found}\n  {advice}")
-        self._questions = [self._known[q] for q in (self._slots if frozen is None else frozen)]
+        self._questions = self._there(tuple(self._slots) if frozen is None else frozen)
         self._prompts = {q.prompt: cast(Prompt, self._database.read(q.prompt)) for q in self._questions}
         if around.frozen is None and isinstance(self._database, Closing):
             self._database.close()  # looked at, and not trained on
@@ -296,6 +296,14 @@ class _Labelled:
         return self._frozen.of(question.id)
 
     # What is in the database
+
+    def _there(self, frozen: Sequence[str]) -> list[Question]:
+        """Unreadable where what was trained on is not in the database, or no longer in this part of it."""
+        if lacking := [q for q in frozen if q not in self._known]:
+            expected = f"the {len(frozen):,} questions that {self._around.stage} trains on"
+            found = f"{len(lacking):,} of them are not there, {lacking[0][:12]} among them"
+            raise Unreadable(_name(self._config.queue), expected, found)
+        return [self._known[q] for q in frozen]
 
     def _within(self, question: Question) -> bool:
         part = self._config.part

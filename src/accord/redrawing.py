@@ -19,6 +19,7 @@ import numpy as np
 from accord import catalog
 from accord.assembly import Place, engine_of
 from accord.errors import AccordError, ContractError
+from accord.frozen import Frozen
 from accord.guard import Guard
 from accord.maths.searching import Asked
 from accord.pages import Page, Tolerance
@@ -134,9 +135,11 @@ def _panel(place: Place, view: LogView, indicator: Panelled, policy: Sampler, wo
     """The panel as the guard had it: without what the training data hold, or of the base's own answers."""
     stage = place.located()
     method = cast(Method, catalog.build("methods", stage.method))
-    around = Surroundings(place.run, place.plan.seed, method.rows, worker)
-    source = cast(SourcePart, catalog.build("sources", stage.source)).open(around)
-    watch = watching(Watched(place.run, place.plan, stage), source, policy, Silent())
+    # With the stage's lock: what people have said since was not trained on.
+    with Frozen(place.folder) as frozen:
+        around = Surroundings(place.run, place.plan.seed, method.rows, worker, frozen)
+        source = cast(SourcePart, catalog.build("sources", stage.source)).open(around)
+        watch = watching(Watched(place.run, place.plan, stage), source, policy, Silent())
     if indicator.panel != OWN:
         return watch.panels[indicator.panel]
     said: dict[str, list[Response]] = {}

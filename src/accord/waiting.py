@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
-from accord.errors import Refused
+from accord.errors import Away
 from accord.ports import Closing, Queue
 from accord.progress import Progress
 from accord.records import Judgment, Question, Record
@@ -59,7 +59,7 @@ class Waiting:
         """Where the database is out of reach, whoever waits for the answer posts it later."""
         try:
             self.database.post(questions, records, slots)
-        except (Refused, OSError):
+        except (Away, OSError):
             for one in questions:
                 # The seats of a jury post one after another, in whatever order a plan lists them.
                 before = self._unposted.get(one.id, (one, records, 0))[2]
@@ -101,7 +101,7 @@ class Waiting:
         while True:
             try:
                 return await work()
-            except (Refused, OSError) as error:
+            except (Away, OSError) as error:
                 tried += 1
                 if tried == tries:
                     raise

@@ -6,6 +6,7 @@ from accord.counted_apart import apart, ask_of, groups_now
 from accord.errors import PlanError
 from accord.plan import Plan
 from accord.plan_tables import RatersTable
+from accord.records import digest
 from accord.stores.identity import Identity
 
 
@@ -85,6 +86,12 @@ def test_a_resume_sees_that_somebody_left(accounts):
     identity.consents.take_back(identity.accounts.named("rater 0").id)
     identity.close()
     assert before != groups_now(stage)
+
+
+def test_who_knows_the_pseudonyms_cannot_try_out_who_is_where(accounts):
+    """Kills: a digest of pseudonyms and groups, which a run that is published would give away."""
+    told = groups_now(plan(accounts).stage[0])
+    assert digest(apart(regions(accounts)))[:16] not in told.values()
 
 
 def test_a_plan_with_groups_is_written_and_read_back(accounts):

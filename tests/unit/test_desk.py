@@ -148,6 +148,22 @@ def test_an_abstention_that_a_second_try_may_mend_stays_in_its_own_run(reason: A
     assert run(same_run.ask(overseer, GRADE_YES)) == told
 
 
+@pytest.mark.parametrize(("reason", "again"), [("timeout", True), ("out_of_support", False)])
+def test_what_rests_on_such_an_abstention_stays_in_its_run_too(reason: Any, again: bool) -> None:
+    """A jury without a quorum, because a server was out of reach. Kills: its silence on record for ever."""
+    member = grading(config="member")
+    silent = member.says(GRADE_YES, abstention=reason, parents=(GRADE_YES.id,))
+    jury = grading()
+    none = jury.says(GRADE_YES, abstention="no_quorum", parents=(GRADE_YES.id, silent.id))
+    store = MemoryStore()
+    store.put(GRADE_YES, silent, none)
+    assert (run(Ledger().desk(store).ask(jury, GRADE_YES)).verdict is not None) == again
+    vote = jury.says(GRADE_YES, verdict=Graded(scores={"score": 1.0}), parents=(GRADE_YES.id, silent.id))
+    known = MemoryStore()
+    known.put(GRADE_YES, silent, vote)
+    assert run(Ledger().desk(known).ask(jury, GRADE_YES)) == vote, "a verdict stands, whoever was silent"
+
+
 def test_the_same_question_asked_twice_at_once_is_judged_once() -> None:
     overseer = ScriptedOverseer(grades={"yes": 1.0})
     desk = Ledger().desk()

@@ -88,6 +88,16 @@ def test_broken_off_it_ends_as_if_nothing_had_happened(place, monkeypatch):
     assert standing() == whole
 
 
+def test_no_more_prompts_are_answered_than_it_takes(place):
+    """Kills: as many prompts as questions are wanted, where each of them makes six."""
+    table = plan().table()
+    table["stage"][0]["ask"][0] |= {"name": "all_pairs", "column": "score"}
+    tree = Plan.model_validate(table)
+    wanted = Wanted(12, "p.jsonl", answers=4, max_tokens=8)
+    assert 12 <= fill(tree, tree.stage[0], wanted, Silent()).posted < 18
+    assert len({question.prompt for question in standing()}) <= 3
+
+
 def test_a_jury_of_slots_has_each_question_judged_so_often(place):
     jury = {"name": "jury", "members": [HUMAN, {**HUMAN, "slot": 1}, {**HUMAN, "slot": 2}]}
     filled(2, plan(jury))

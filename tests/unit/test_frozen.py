@@ -10,7 +10,7 @@ import pytest
 from unit.raters import InMemory, said
 
 from accord.desk import Used
-from accord.errors import ContractError, PlanError, Refused, Unreadable
+from accord.errors import Away, ContractError, PlanError, Refused, Unreadable
 from accord.frozen import Frozen, check_queue, read_lock
 from accord.overseers.human import human_config
 from accord.progress import Silent
@@ -123,7 +123,7 @@ def test_a_question_that_could_not_be_posted_is_posted_later(
         nonlocal fails
         fails -= 1
         if fails >= 0:
-            raise Refused("the server does not answer")
+            raise Away("the server does not answer")
         post(*args)  # type: ignore[arg-type]
 
     monkeypatch.setattr(queue, "post", down)
@@ -135,3 +135,16 @@ def test_a_question_that_could_not_be_posted_is_posted_later(
     waiting.post([ASKED], [PROMPT, *ANSWERS], 1)
     assert asyncio.run(waiting.answer(ASKED.id, 0)) is not None
     assert queue.slots == {ASKED.id: 1}
+
+
+def test_what_will_never_be_taken_is_not_tried_again(
+    queue: InMemory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A text that its person withdrew. Kills: a wait of minutes for a database that has answered."""
+
+    def refuses(*_: object) -> None:
+        raise Refused("withdrawn by the person who wrote it")
+
+    monkeypatch.setattr(queue, "post", refuses)
+    with pytest.raises(Refused, match="withdrawn"):
+        Waiting(queue, "x.db", Silent(), "accord resume r").post([ASKED], [PROMPT, *ANSWERS], 1)

@@ -257,11 +257,50 @@ def test_an_answer_survives_a_lost_line(serve: Serve, visit: Visit) -> None:
     page.keyboard.press("1")
     asks(page, "Write the answer")
     assert len(votes(served)) == 1
-    assert page.evaluate("localStorage.getItem('accord-unsent')") is None
+    assert page.evaluate("Object.keys(localStorage)") == []
     page.get_by_label("Your answer").fill("half a sen")
     page.get_by_text("Saved as a draft.").wait_for()
     page.reload()
     assert page.get_by_label("Your answer").input_value() == "half a sen"
+
+
+def test_an_answer_waits_while_the_server_is_away(serve: Serve, visit: Visit) -> None:
+    """Kills: an answer that is dropped because a proxy has no server behind it, and the page was left."""
+    served = serve("pair", "demonstrate")
+    page = visit(served)
+    asks(page, "Which answer is better?")
+    page.route("**/label/*", lambda r: r.fulfill(status=502) if r.request.method == "POST" else r.continue_())
+    page.keyboard.press("1")
+    page.get_by_text("The server cannot take it yet.").wait_for()
+    assert votes(served) == []
+    page.unroute("**/label/*")
+    page.goto("/label")
+    asks(page, "Write the answer")
+    assert len(votes(served)) == 1
+    assert page.evaluate("Object.keys(localStorage)") == []
+
+
+def test_what_was_written_without_a_line_is_here_again(serve: Serve, visit: Visit) -> None:
+    """Kills: an order and ticks that are kept in the browser and never brought back."""
+    served = serve("ranking")
+    page = visit(served)
+    asks(page, "Put the answers in order")
+    page.route("**/draft", lambda r: r.abort())
+    page.get_by_role("group", name="Move answer C").get_by_role("button", name="Up").click()
+    page.locator('[name="good"][value="B"]').check()
+    page.locator('[name="good"][value="C"]').check()
+    page.get_by_text("What you write is kept in this browser.").wait_for()
+    page.reload()
+    asks(page, "Put the answers in order")
+    page.get_by_text("What you had written is here again.").wait_for()
+    assert page.locator("#ranks > li").evaluate_all("all => all.map(one => one.dataset.letter)") == [*"ACB"]
+    page.get_by_role("button", name="Send").click()
+    page.get_by_text("Nothing waits for you").wait_for()
+    (ranking,) = votes(served)
+    a, b, c = ranking.shown
+    assert isinstance(ranking.verdict, Ranked)
+    assert ranking.verdict.tiers == ((a,), (c,), (b,))
+    assert set(ranking.verdict.acceptable or ()) == {b, c}
 
 
 def test_hostile_texts_stay_text(serve: Serve, visit: Visit) -> None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
 from accord.cli.codes import Exit
+from accord.cli.place import look_here
 from accord.cli.runs import Json, Quiet
 from accord.cli.show import Screen, table
 
@@ -83,9 +83,7 @@ def audit(  # size: a parameter is an option here
     """
     from accord.auditing import audit as measure
 
-    here = str(Path.cwd())
-    if here not in sys.path:  # where module:function may lie; what is installed comes first
-        sys.path.append(here)
+    look_here()
     screen = Screen(json, quiet)
     with screen.working() as progress:
         found = measure(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,7 +10,7 @@ import typer
 
 from accord.cli.codes import Exit
 from accord.cli.lines import broken, terminal
-from accord.cli.place import run_folder
+from accord.cli.place import look_here, run_folder
 from accord.cli.runs import RUNS, Json, Quiet, Runs
 from accord.cli.show import Screen
 
@@ -58,9 +57,7 @@ def crossing(  # size: a parameter is an option here
     from accord.reports import gather
     from accord.reports.document import plain
 
-    here = str(Path.cwd())
-    if here not in sys.path:
-        sys.path.append(here)
+    look_here()
     folder = run_folder(which, runs)
     screen = Screen(json, quiet)
     with screen.working() as progress:

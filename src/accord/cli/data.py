@@ -173,6 +173,7 @@ def import_data(  # size: a parameter is an option here
         kind, brought = _brought(file, tool, rejects is not None, items)
         progress.begin("keeping")
         with People.open(store) as people:
+            where = people.where
             voices = [Voice(one.judgment, one.rater, one.stands, one.at) for one in brought.kept]
             done = people.ingest(brought.questions, brought.records, voices)
         if rejects is not None:
@@ -181,7 +182,7 @@ def import_data(  # size: a parameter is an option here
     document: dict[str, JSON] = {
         "file": str(file),
         "format": kind,
-        "store": store,
+        "store": where,
         "rows": brought.read,
         "rejected": len(brought.rejects),
         **done._asdict(),

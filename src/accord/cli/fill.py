@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING, Annotated, NamedTuple
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 import typer
 
 from accord.cli.codes import Exit
-from accord.cli.place import written_plan
+from accord.cli.place import look_here, written_plan
 from accord.cli.show import Screen
 from accord.errors import PlanError
 
@@ -85,9 +84,7 @@ def fill_from(file: Path, wish: Wish, *, json: bool) -> int:
     """Fill the database that the plan names, and say how people answer."""
     from accord.filling import Wanted, fill
 
-    here = str(Path.cwd())
-    if here not in sys.path:  # where module:function may lie; what is installed comes first
-        sys.path.append(here)
+    look_here()
     screen = Screen(json)
     plan, lines = written_plan(file)
     plan = plan.set(wish.settings or [])

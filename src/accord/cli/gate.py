@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from shlex import join
@@ -12,7 +11,7 @@ import typer
 
 from accord.cli.codes import Exit
 from accord.cli.lines import broken, terminal
-from accord.cli.place import written_plan
+from accord.cli.place import look_here, written_plan
 from accord.cli.runs import Json, Quiet
 from accord.cli.show import Screen, table
 
@@ -91,9 +90,7 @@ def gate(  # size: a parameter is an option here
     from accord.gating import Keeping, read_signed, sign, signed_file, with_signed
     from accord.gating import gate as check
 
-    here = str(Path.cwd())
-    if here not in sys.path:  # where module:function may lie; what is installed comes first
-        sys.path.append(here)
+    look_here()
     told = {"--exception": exceptions, "--by": by.strip(), "--reason": reason.strip()}
     if any(told.values()) and not all(told.values()):
         missing = ", ".join(option for option, value in told.items() if not value)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json as jsons
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
 from accord.cli.codes import Exit
-from accord.cli.place import written_plan
+from accord.cli.place import look_here, written_plan
 from accord.cli.runs import Json, Quiet
 from accord.cli.show import Screen
 from accord.errors import Unreadable
@@ -82,9 +81,7 @@ def judge(  # size: a parameter is an option here
         raise typer.BadParameter("name a FILE of answers, or --listen HOST:PORT for other trainers")
     from accord.judging import Judges, stage_of
 
-    here = str(Path.cwd())
-    if here not in sys.path:  # where module:function may lie; what is installed comes first
-        sys.path.append(here)
+    look_here()
     screen = Screen(json, quiet)
     tree, said = written_plan(plan)
     tree = tree.set(settings or [])

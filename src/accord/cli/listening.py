@@ -55,6 +55,6 @@ def serve(judges: Judges, standing: Standing, progress: Progress) -> int:
 
 def _place(listen: str) -> tuple[str, int]:
     host, colon, port = listen.rpartition(":")
-    if not colon or not port.isdigit() or int(port) > 65535:
+    if not colon or not (port.isascii() and port.isdigit()) or int(port) > 65535:
         raise PlanError("--listen", listen, "HOST:PORT, as 127.0.0.1:8300; port 0 takes one that is free")
     return host, int(port)

@@ -1,7 +1,9 @@
-"""Where a command works: the run folder that an interrupt or a fault names, and the plan it is given."""
+"""Where a command works: the run folder that an interrupt or a fault names, the plan it is given, and where
+module:function is looked for."""
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,7 +13,7 @@ from accord.errors import Unreadable, nearest
 if TYPE_CHECKING:
     from accord.plan import Plan
 
-__all__ = ["Place", "run_folder", "written_plan"]
+__all__ = ["Place", "look_here", "run_folder", "written_plan"]
 
 
 @dataclass
@@ -33,6 +35,13 @@ class Place:
             return self.run if self.run and self.run.is_dir() else None
         new = [self._runs / name for name in _folders(self._runs) if name not in self._before]
         return max(new, key=lambda folder: folder.stat().st_mtime, default=None)
+
+
+def look_here() -> None:
+    """``module:function`` may lie in this folder; what is installed comes first."""
+    here = str(Path.cwd())
+    if here not in sys.path:
+        sys.path.append(here)
 
 
 def run_folder(run: Path, runs: Path) -> Path:

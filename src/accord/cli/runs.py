@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING, Annotated, cast
@@ -23,7 +22,7 @@ from accord.cli.begin import (
     where,
 )
 from accord.cli.codes import Exit
-from accord.cli.place import Place, run_folder, written_plan
+from accord.cli.place import Place, look_here, run_folder, written_plan
 from accord.cli.show import Screen
 from accord.errors import nearest
 
@@ -108,7 +107,7 @@ def run(  # size: a parameter is an option here
     """
     from accord.pipeline import run as run_plan
 
-    _see_own_parts()
+    look_here()
     screen = Screen(json, quiet)
     runs, name = where(runs, name, out)
     length = {"--steps": steps, "--windows": windows, "--epochs": epochs}
@@ -194,7 +193,7 @@ def resume(  # size: a parameter is an option here
     if any(given.values()) and not all(given.values()):
         missing = ", ".join(option for option, value in given.items() if not value)
         raise typer.BadParameter(f"a pause is accepted by a person, for a reason: {missing} is missing")
-    _see_own_parts()
+    look_here()
     folder = run_folder(which, runs)
     screen = Screen(json, quiet)
     cast(Place, context.obj).begins_in(folder.parent, folder.name)
@@ -229,13 +228,6 @@ def demo(
     with screen.working() as progress:
         outcome = run_demo(runs=runs, fresh=fresh, progress=progress)
     return _told(outcome, screen)
-
-
-def _see_own_parts() -> None:
-    """A plan may name ``module:Class`` from the folder one stands in; what is installed comes first."""
-    here = str(Path.cwd())
-    if here not in sys.path:
-        sys.path.append(here)
 
 
 def _told(outcome: Outcome, screen: Screen, repeat: bool = False) -> int:

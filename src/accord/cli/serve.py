@@ -131,7 +131,8 @@ def label(  # size: a parameter is an option here
     with listening, _opened(store, beside, project, posted) as (people, identity):
         link = f"{address.url}/link?code={_code(identity, None)}"
         app = _app(people, identity, _settings(address, alone=_person()))
-        _say(_Told(address.url, address.port, link, store), [told], json=json)
+        lines = [told or f"labelling database {people.where}"]
+        _say(_Told(address.url, address.port, link, people.where), lines, json=json)
         if show and not json and _has_browser():
             webbrowser.open(link)
         answer(app, listening, behind_proxy=False)
@@ -177,9 +178,10 @@ def serve(  # size: a parameter is an option here
             _keep(people, project)
             identity.attempts.sweep()
             code = _code(identity, link) if link or not owned else ""
-            told = _Told(address.url, address.port, f"{address.url}/link?code={code}" if code else "", store)
+            came = f"{address.url}/link?code={code}" if code else ""
+            told = _Told(address.url, address.port, came, people.where)
             app = _app(people, identity, _settings(address, runs=runs))
-            _say(told, [f"labelling database {store}, accounts in {identity.where}"], json=json)
+            _say(told, [f"labelling database {people.where}, accounts in {identity.where}"], json=json)
             answer(app, listening, behind_proxy=address.secure)
     _stopped(json=json)
     return Exit.DONE
@@ -201,7 +203,7 @@ def _opened(
 
 
 def _posted(file: str, wording: str) -> tuple[Posted | None, str]:
-    """The questions that a file of data makes, None where it is a labelling database; and what to say."""
+    """The questions that a file of data makes, and what to say of them; None where it is a database."""
     from accord.web.posting import questions_in
 
     if not _is_database(file):
@@ -209,7 +211,7 @@ def _posted(file: str, wording: str) -> tuple[Posted | None, str]:
         return posted, f"{posted.told}: {len(posted.questions):,} questions in {_beside(posted.file)}"
     if wording:
         raise typer.BadParameter("--wording is for a file of data; these questions have their words")
-    return None, f"labelling database {file}"
+    return None, ""
 
 
 def _is_database(file: str) -> bool:

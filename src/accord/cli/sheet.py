@@ -14,7 +14,9 @@ from accord.cli.typed import points_in
 from accord.records import Instrument
 from accord.reports.words import counted
 from accord.web.asked import Asked, Turn
+from accord.web.seat import Far
 from accord.web.showing import changes, sentences, terminal
+from accord.web.sitting import LETTERS
 from accord.web.verdicts import SKIPS, levels_of, scores_of
 
 if TYPE_CHECKING:
@@ -51,12 +53,11 @@ HELP = """\
 
 
 class Sheet(NamedTuple):
-    """A question as it is to be drawn. ``done`` of ``total``; ``open``: a distressing text was asked for."""
+    """A question as it is to be drawn. ``open``: a distressing text was asked for."""
 
     asked: Asked
     order: tuple[str, ...]
-    done: int
-    total: int
+    far: Far
     open: bool = False
 
 
@@ -74,7 +75,7 @@ def draw(console: Console, sheet: Sheet, fields: Mapping[str, Sequence[str]]) ->
     """The whole question, and what may be typed."""
     asked = sheet.asked
     console.print()
-    say(console, f"{sheet.done} of {sheet.total}", "dim")
+    say(console, f"{sheet.far.done} of {sheet.far.total}", "dim")
     say(console, asked.line, "bold")
     if asked.more:
         say(console, asked.more)
@@ -105,7 +106,7 @@ def draw(console: Console, sheet: Sheet, fields: Mapping[str, Sequence[str]]) ->
 def _inert(text: str, style: str = "") -> Text:
     from rich.text import Text as Inert
 
-    return Inert.from_markup(terminal(text), emoji=False, style=style)
+    return Inert(terminal(text), style=style)
 
 
 def _bare(markup: str) -> str:
@@ -118,7 +119,7 @@ def _turns(console: Console, turns: Sequence[Turn]) -> None:
         console.print()
         if turn.who:
             say(console, turn.who, "bold cyan")
-        say(console, _bare(turn.text))
+        say(console, turn.raw)
 
 
 def _answers(console: Console, asked: Asked) -> None:
@@ -267,7 +268,7 @@ def draw_instructions(console: Console, project: Project, instrument: Instrument
     for number, example in enumerate(instrument.examples, 1):
         say(console, f"Example {number}", "bold")
         say(console, f"Person: {example.prompt}")
-        for letter, text in zip("ABCDEFGHIJKLMNOPQRSTUVWXYZ", example.responses, strict=False):
+        for letter, text in zip(LETTERS, example.responses, strict=False):
             say(console, f"Answer{f' {letter}' if len(example.responses) > 1 else ''}: {text}")
         say(console, f"Verdict: {example.verdict}")
         if example.why:

@@ -23,8 +23,8 @@ from accord.cli.typed import Fields, fields_typed, point_typed, points_in, reaso
 from accord.errors import PlanError, Refused
 from accord.records import Judgment, Question
 from accord.stores.people.quality import next_for
-from accord.web.asked import Asked
-from accord.web.seat import Seat
+from accord.web.asked import Asked, Gone
+from accord.web.seat import Back, Seat, far_of, take_back
 from accord.web.sitting import LAYOUTS, Sitting
 from accord.web.verdicts import abstention_of, fields_of, judgment_of
 from accord.web.ways import readings_of
@@ -36,6 +36,11 @@ if TYPE_CHECKING:
 __all__ = ["Tally", "answer_here", "own_account"]
 
 _IDLE = 30.0  # seconds between two lines that count as being at it, as on the page
+_BACK: Mapping[Back, str] = {
+    "undone": "Taken back. Answer it again.",
+    "back": "Taken back. Its question is not yours any more.",
+    "nothing": "There is nothing to take back.",
+}
 # What stays of a draft beside a verdict that is typed anew.
 _BESIDE = ("text", "rationale", "confidence", "point-")
 
@@ -112,9 +117,11 @@ class _Rater:
 
     def _nothing_left(self) -> bool:
         """What was sent last can still be taken back."""
-        done = self._far()[0]
-        say(self.face.console, f"Nothing waits for you. You have answered {done}. Thank you.", "bold")
-        if not done:
+        far = far_of(self.people, self.rater)
+        skipped = f", {far.skipped} of them skipped" if far.skipped else ""
+        done = f"You are through with {far.done} of {far.total}{skipped}."
+        say(self.face.console, f"Nothing waits for you. {done} Thank you.", "bold")
+        if not far.done:
             return False
         say(self.face.console, "u takes your last answer back; anything else ends it", "dim")
         again = (self.ask() or "").strip() == "u"
@@ -124,12 +131,20 @@ class _Rater:
 
     def _turn(self, lease: Lease) -> bool:
         """One question, until it is answered or left; False ends the sitting."""
-        turn = _Turn(self, lease)
+        try:
+            return self._asked(_Turn(self, lease))
+        except Gone as error:
+            say(self.face.console, str(error), "yellow")
+            return True
+
+    def _asked(self, turn: _Turn) -> bool:
         self._instruct(turn.question)
         turn.draw()
         while (line := self.ask()) is not None:
             try:
                 follows = turn.obey(line.strip())
+            except Gone:
+                raise
             except (PlanError, Refused) as error:
                 if not self.face.typed:
                     raise _at_line(error, self._lines) from error
@@ -146,19 +161,12 @@ class _Rater:
 
     def undo(self) -> None:
         """Take the newest answer back; its question comes next, as it was written."""
-        taken = self.people.undo(self.rater, self.people.project().lease)
-        self.tally = self.tally._replace(undone=self.tally.undone + (taken is not None))
-        said = "There is nothing to take back." if taken is None else "Taken back. Answer it again."
-        say(self.face.console, said, "yellow")
+        back = take_back(self.people, self.rater)
+        self.tally = self.tally._replace(undone=self.tally.undone + (back != "nothing"))
+        say(self.face.console, _BACK[back], "yellow")
 
     def sheet(self, asked: Asked, order: tuple[str, ...], *, shown: bool) -> Sheet:
-        done, total = self._far()
-        return Sheet(asked, order, done, total, shown)
-
-    def _far(self) -> tuple[int, int]:
-        done, most = self.people.rater(self.rater).votes, self.people.project().maximum
-        questions = self.people.progress().questions
-        return done, max(done, questions if most is None else min(most, questions))
+        return Sheet(asked, order, far_of(self.people, self.rater), shown)
 
     def _instruct(self, question: Question) -> None:
         """Instructions and worked examples, once in a sitting, and again where they are others."""

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from accord.cli.codes import Exit
-from accord.cli.place import run_folder
+from accord.cli.place import look_here, run_folder
 from accord.cli.runs import RUNS, Quiet, Runs
 from accord.cli.show import Screen
 
@@ -44,9 +43,8 @@ def track(  # size: a parameter is an option here
     from accord.stores.foreign import trackers
 
     folder = run_folder(which, runs)
-    here = str(Path.cwd())
-    if ":" in to and here not in sys.path:
-        sys.path.append(here)
+    if ":" in to:
+        look_here()
     trackers.check([to])
     if parent is not None:
         os.nice(10)  # training comes first

@@ -4,6 +4,10 @@ From as many votes of either arm two fits are made, and each predicts the votes 
 arm drew and neither fit saw: gain = log-loss of the random arm's fit − log-loss of the active arm's. The
 interval is over held-out questions. While it holds 0 there is no evidence that the arm helps.
 
+It is an interval of these two fits: what other votes of the same arms would have made of them is not in it.
+Two arms that are alike were told apart in 7 to 10 of 80 simulations with 60 to 250 votes each, and in 25 with
+2,000 held-out votes; so one "helps" is a hint, and an arm is to be judged by several.
+
 A fit gives a hundredth of every prediction to "each of win, loss and tie alike", and all of it where it has
 no order of the two: else one impossible vote would decide everything.
 """
@@ -21,6 +25,7 @@ from accord.maths.ratings import Ratings, Votes, chances, fit
 __all__ = ["NO_EVIDENCE", "Helps", "arm_gain", "log_loss"]
 
 NO_EVIDENCE = "no evidence it helps"
+_SAID = ("harms, by these votes", "helps, by these votes")
 
 _DOUBT = 0.01
 
@@ -84,7 +89,7 @@ def arm_gain(  # size: three sets of votes, their questions, the items, and the 
     order = np.argsort(question_V, kind="stable")
     cuts = np.flatnonzero(np.diff(question_V[order])) + 1
     found = cluster_mean(np.split(gain_V[order], cuts), rng)
-    said = NO_EVIDENCE if found.low <= 0 <= found.high else "helps" if found.low > 0 else "harms"
+    said = NO_EVIDENCE if found.low <= 0 <= found.high else _SAID[found.low > 0]
     return Helps(found, count, said)
 
 

@@ -15,7 +15,7 @@ import importlib.util
 import inspect
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Self, TypeVar, cast
@@ -53,6 +53,7 @@ __all__ = [
     "inside",
     "remade",
     "shares",
+    "silent",
     "source",
     "unordered",
 ]
@@ -223,6 +224,11 @@ def shares(question: Question, said: Judgment) -> dict[str, float] | None:
             return dict.fromkeys(applying, 1 / len(applying))
         case _:
             return None
+
+
+def silent(said: Iterable[Judgment]) -> Judgment | None:
+    """An abstention among these; of two reasons the first by the alphabet: their order cannot show."""
+    return min((j for j in said if j.abstention), key=lambda j: str(j.abstention), default=None)
 
 
 def unordered(question: Question) -> list[JSON]:

@@ -19,7 +19,7 @@ from typing import NamedTuple, Self
 
 from pydantic import model_validator
 
-from accord.overseers import Inner, Made, inside, shares
+from accord.overseers import Inner, Made, inside, shares, silent
 from accord.part import Part
 from accord.ports import Desk
 from accord.problems import problem
@@ -76,9 +76,8 @@ class BothOrders(Made, Part):
             return self.signed(question, Ranked(tiers=(question.responses,)), "the answers are identical")
         turned = question.model_copy(update={"responses": (other, one)})
         said = await asyncio.gather(desk.ask(self.inner, question), desk.ask(self.inner, turned))
-        silent = sorted((j for j in said if j.abstention), key=lambda j: str(j.abstention))
-        if silent:
-            return self.taken_over(question, silent[0])
+        if (abstains := silent(said)) is not None:
+            return self.taken_over(question, abstains)
         p = [shares(question, j) for j in said]
         if p[0] is None or p[1] is None:
             raise ValueError(f"{type(self.inner).__name__} gave a verdict that compares nothing")

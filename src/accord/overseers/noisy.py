@@ -23,7 +23,7 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from accord.overseers import Inner, Made, generator
+from accord.overseers import Inner, Made, generator, silent
 from accord.part import Part
 from accord.ports import Desk
 from accord.problems import problem
@@ -76,9 +76,8 @@ class Noisy(Made, Part):
         if one == other:
             return self.signed(question, Ranked(tiers=(question.responses,)))
         said = await asyncio.gather(*(desk.ask(self.inner, _grading(question, r)) for r in (one, other)))
-        silent = sorted((j for j in said if j.abstention), key=lambda j: str(j.abstention))
-        if silent:
-            return self.taken_over(question, silent[0])
+        if (abstains := silent(said)) is not None:
+            return self.taken_over(question, abstains)
         draw = generator("noisy", question.id, self.seed)
         opposes, choice = draw.random() < self.opposed, draw.random()
         grades = [self._grade(judgment) for judgment in said]

@@ -8,6 +8,8 @@ on average, a tie as one half, and an order in which it abstains is not counted.
 
 1. The examination is a question of its own, judged and recorded as any other: one that stands on record is
    not held again, in this run or a later one of the same judge and file. Every judgment has it for a parent.
+   Where it is failed only for what nobody answered for a reason that passes (a server out of reach), it was
+   not held: the reason is given, and a later run asks again.
 2. What this overseer answers beside comparisons rests on the same examination.
 """
 
@@ -28,7 +30,20 @@ from accord.overseers import Inner, Made, Said, shares
 from accord.part import Part
 from accord.ports import Desk, How, Overseer
 from accord.problems import problem
-from accord.records import JSON, By, Instrument, Judgment, Kind, Prompt, Question, Response, Revised, digest
+from accord.records import (
+    JSON,
+    PASSING,
+    Abstention,
+    By,
+    Instrument,
+    Judgment,
+    Kind,
+    Prompt,
+    Question,
+    Response,
+    Revised,
+    digest,
+)
 
 __all__ = ["Case", "Examination", "Qualified", "cases_in"]
 
@@ -87,19 +102,28 @@ class Examination:
 
     async def judge(self, question: Question, desk: Desk) -> Judgment:
         right = await asyncio.gather(*(self._right(case, desk) for case in self._cases))
-        answered = [one for one in right if one is not None]
-        told = {"right": sum(answered), "answered": len(answered), "asked": len(right)}
+        answered = [one for one in right if isinstance(one, float)]
+        broken: list[Abstention] = [one for one in right if isinstance(one, str)]
+        asked, score, count = len(right), sum(answered), len(answered)
         by = By(type="protocol", name="Examination", config=self.config)
+        hoped = qualified(score + len(broken), count + len(broken), asked)
+        if qualified(score, count, asked).why and not hoped.why:
+            note = f"{len(broken)} of {asked} questions were not answered"
+            return Judgment(question=question.id, by=by, abstention=broken[0], note=note)
+        told = {"right": score, "answered": count, "asked": asked}
         return Judgment(question=question.id, by=by, verdict=Revised(text=json.dumps(told)))
 
-    async def _right(self, case: Case, desk: Desk) -> float | None:
-        """1 for the better answer, 0 for the worse, over the orders it answered in; None where in neither."""
+    async def _right(self, case: Case, desk: Desk) -> float | Abstention | None:
+        """1 for the better answer, 0 for the worse, over the orders it answered in; where in neither, the
+        reason if it passes, else None."""
         answers = [await desk.say(Said(text, "data:examination"), case.prompt, How("")) for text in case[1:]]
         asked = [_comparison(case, order) for order in (answers, answers[::-1])]
         said = await asyncio.gather(*(desk.ask(self._inner, question) for question in asked))
         given = [shares(question, judgment) for question, judgment in zip(asked, said, strict=True)]
         better = [share[answers[0].id] for share in given if share is not None]
-        return sum((p > 0.5) + 0.5 * (p == 0.5) for p in better) / len(better) if better else None
+        if better:
+            return sum((p > 0.5) + 0.5 * (p == 0.5) for p in better) / len(better)
+        return next((why for j in said if (why := j.abstention) and why in PASSING), None)
 
 
 class Qualified(Made, Part):

@@ -13,6 +13,7 @@ from accord.records.canonical import JSON, canonical, digest, finite
 from accord.records.crossings import Crossing, Drawn
 from accord.records.events import Action, Decision, Entry, ModelRef, NotMeasured, Reading, StepEvent
 from accord.records.feedback import (
+    PASSING,
     Abstention,
     By,
     Critiqued,
@@ -44,6 +45,7 @@ from accord.records.truth import Purpose, TruthRead, TruthSeal
 __all__ = [
     "JSON",
     "KINDS",
+    "PASSING",
     "Abstention",
     "Account",
     "Action",

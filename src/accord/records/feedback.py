@@ -249,6 +249,8 @@ Abstention = Literal[
     "no_quorum",
     "error",
 ]
+PASSING: frozenset[Abstention] = frozenset({"timeout", "unreachable", "budget", "error"})
+"""Reasons that a second try may mend."""
 
 
 class By(_Part):

@@ -6,7 +6,7 @@ autoescape); only what this package draws itself is markup.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from accord import __version__
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from jinja2 import Environment
     from markupsafe import Markup
 
-__all__ = ["render"]
+__all__ = ["environment", "render"]
 
 _LONG = 4000  # characters of one text on the page; the whole of it stands in report.json
 
@@ -73,26 +73,31 @@ class _StagePage(NamedTuple):
 
 def render(report: RunReport) -> str:
     """The page."""
-    template = _environment().get_template("report.html.j2")
+    template = environment("accord.reports", _filters()).get_template("report.html.j2")
     pages = [_page(stage) for stage in report.stages]
     return template.render(report=report, pages=pages, many=len(pages) > 1, version=__version__)
 
 
-def _environment() -> Environment:
+def environment(package: str, filters: Mapping[str, Callable[..., object]]) -> Environment:
+    """The templates of a package, and what nobody's text gets around: made visible first, escaped after."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
-    environment = Environment(
-        loader=PackageLoader("accord.reports"),
+    made = Environment(
+        loader=PackageLoader(package),
         autoescape=True,
         undefined=StrictUndefined,
         finalize=_finalized,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    filters = cast("dict[str, Any]", environment.filters)  # pyright: ignore[reportUnknownMemberType]
-    filters |= {"ref": _ref, "drawing": _drawing, "clipped": _clipped, "counted": counted}
-    filters |= {"level": _level, "change": _change}
-    return environment
+    kept = cast("dict[str, Any]", made.filters)  # pyright: ignore[reportUnknownMemberType]
+    kept |= filters
+    return made
+
+
+def _filters() -> dict[str, Callable[..., object]]:
+    drawn = {"ref": _ref, "drawing": _drawing, "clipped": _clipped, "counted": counted}
+    return {**drawn, "level": _level, "change": _change}
 
 
 def _finalized(value: object) -> object:

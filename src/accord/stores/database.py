@@ -14,15 +14,15 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, cast
+from typing import TYPE_CHECKING, NamedTuple, Self, cast
 
-from accord.errors import AccordError, Refused, Unreadable
+from accord.errors import AccordError, Away, Refused, Unreadable
 
 if TYPE_CHECKING:
     from alembic.config import Config
     from sqlalchemy import URL, Connection, Engine, TextClause
 
-__all__ = ["Database", "Keeping", "address", "sql"]
+__all__ = ["Database", "Keeping", "Opened", "address", "sql"]
 
 _WAIT = 60.0  # seconds a writer waits for another before it gives up
 _LOCK = 7_233_117_261  # the advisory lock by which those who must be alone in a PostgreSQL database queue
@@ -77,7 +77,7 @@ class Database:
                 yield connection
             return
         if not self._turn.acquire(timeout=_WAIT):
-            raise _refused(self.where, _SQLITE_TROUBLE[sqlite3.SQLITE_BUSY])
+            raise _away(self.where, _SQLITE_TROUBLE[sqlite3.SQLITE_BUSY])
         try:
             with self.spoken(), self._writer.begin() as connection:
                 yield connection
@@ -134,7 +134,7 @@ class Database:
         try:
             yield
         except NoneFree as error:
-            raise _refused(self.where, ("too many want it at once", "repeat in a moment")) from error
+            raise _away(self.where, ("too many want it at once", "repeat in a moment")) from error
         except (sqlite3.Error, DBAPIError) as error:
             cause = error.orig if isinstance(error, DBAPIError) else error
             told = _told(self.where, cause, self._keeping.damaged)
@@ -172,6 +172,28 @@ class Database:
                 command.upgrade(config, "head")
 
 
+class Opened:
+    """A store over one database. Close it, or use it in a ``with`` block."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    @property
+    def where(self) -> str:
+        """The file, or the address without its password."""
+        return str(self._database.where)
+
+    def close(self) -> None:
+        """Let go of the database."""
+        self._database.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
 def address(where: str) -> str:
     """The URL of a database that a person may name by the path of its file.
 
@@ -201,12 +223,14 @@ def _alembic(versions: Path) -> Config:
 
 
 def _url(url: str) -> URL:
-    from sqlalchemy import make_url
+    from sqlalchemy import URL, make_url
     from sqlalchemy.exc import ArgumentError
 
     advice = "write sqlite:///PATH or postgresql://USER@HOST/NAME"
     try:
-        parsed = make_url(url)
+        # A path is taken as it stands: what follows its question mark is no query.
+        path = url.removeprefix("sqlite:///")
+        parsed = URL.create("sqlite", database=path) if path != url else make_url(url)
     except ArgumentError as error:
         raise Refused(f"{url!r} is no database URL\n  {advice}") from error
     if parsed.drivername in ("postgresql", "postgres"):
@@ -275,6 +299,7 @@ _POSTGRESQL_TROUBLE = {
     "57P01": ("the server is shutting down", "start it again, then repeat"),
     "42501": ("permission denied", "grant this user the rights to create and write tables"),
     "25006": ("the server is read-only", "name a server that can be written"),
+    "40P01": ("two changes waited for each other", "repeat it: the other one went through"),
 }
 
 
@@ -291,8 +316,8 @@ def _told(where: object, error: BaseException | None, damaged: str) -> AccordErr
         unreached = type(error).__name__ == "OperationalError" and state is None
         unreached_trouble = (f"cannot be reached ({error})", "check the address, the user and the password")
         trouble = unreached_trouble if unreached else _POSTGRESQL_TROUBLE.get(state or "")
-    return _refused(where, trouble) if trouble else None
+    return _away(where, trouble) if trouble else None
 
 
-def _refused(where: object, trouble: tuple[str, str]) -> Refused:
-    return Refused(f"{where}: {trouble[0]}\n  {trouble[1]}")
+def _away(where: object, trouble: tuple[str, str]) -> Away:
+    return Away(f"{where}: {trouble[0]}\n  {trouble[1]}")

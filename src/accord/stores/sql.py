@@ -11,11 +11,11 @@ import json
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, Self
+from typing import TYPE_CHECKING, NamedTuple
 
 from accord.errors import Unreadable
 from accord.records import KINDS, Record, read_record
-from accord.stores.database import Database, Keeping, sql
+from accord.stores.database import Database, Keeping, Opened, sql
 from accord.stores.memory import known_kind
 from accord.stores.segments import json_text
 
@@ -114,7 +114,7 @@ class Writing:
             self._connection.execute(sql(statement), values)
 
 
-class SqlStore:
+class SqlStore(Opened):
     """Append-only and content-addressed. ``url``: ``sqlite:///runs/store.db`` or ``postgresql://…``.
 
     Opening makes the database, or brings an older one up to date. Unreadable: the file is no database.
@@ -122,8 +122,7 @@ class SqlStore:
     """
 
     def __init__(self, url: str) -> None:
-        self._database = Database(url, _KEEPING)
-        self.where = self._database.where
+        super().__init__(Database(url, _KEEPING))
 
     def put(self, *records: Record) -> None:
         with self.writing() as writing:
@@ -163,16 +162,6 @@ class SqlStore:
         """One transaction; other writers wait until it ends."""
         with self._database.writing() as connection:
             yield Writing(connection)
-
-    def close(self) -> None:
-        """Let go of the database."""
-        self._database.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     def _by_ids(self, connection: Connection, ids: Sequence[str]) -> dict[str, Record]:
         from sqlalchemy import bindparam

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
-from accord.desk import FrontDesk
 from accord.ports import Ask, Overseer, Quoting
 from accord.records import (
     Critiqued,
@@ -18,15 +16,14 @@ from accord.records import (
     Labelled,
     Question,
     Ranked,
-    Record,
     Revised,
     Spread,
 )
 from accord.records.rows import Columns, Group
 from accord.testing.building import a_judgment
 from accord.testing.laws import check_laws
+from accord.testing.leaves import judged
 from accord.testing.promises import promised
-from accord.worker import Worker
 
 __all__ = ["check_ask", "check_overseer", "questions_about"]
 
@@ -56,10 +53,10 @@ def check_overseer(
     promised(overseer, "config is a hash", bool(config) and config == overseer.config, repr(config))
     for kind in sorted(kinds):
         questions = questions_about(groups, kind)
-        said = _judged(overseer, questions, groups, together=True)
+        said = judged(overseer, questions, groups)
         for question, judgment in zip(questions, said, strict=True):
             _check_judgment(overseer, question, judgment)
-        one_by_one = _judged(overseer, questions, groups, together=False)
+        one_by_one = judged(overseer, questions, groups, together=False)
         same = [(a.verdict, a.abstention) for a in said] == [(b.verdict, b.abstention) for b in one_by_one]
         promised(overseer, "questions asked at once are judged as each one alone", same)
         if order_free and kind is Kind.COMPARE:
@@ -80,25 +77,6 @@ def questions_about(groups: Sequence[Group], kind: Kind) -> list[Question]:
                 Question(asks=kind, prompt=group.prompt.id, responses=answers, instrument=instrument)
             )
     return asked
-
-
-def _judged(
-    overseer: Overseer, questions: Sequence[Question], groups: Sequence[Group], *, together: bool
-) -> list[Judgment]:
-    def write(records: Iterable[Record]) -> None:
-        del records
-
-    desk = FrontDesk(write, lambda: None)
-    desk.hold(record for group in groups for record in (group.prompt, *group.responses))
-
-    async def at_once() -> list[Judgment]:
-        return list(await asyncio.gather(*(desk.ask(overseer, question) for question in questions)))
-
-    async def in_turn() -> list[Judgment]:
-        return [await desk.ask(overseer, question) for question in questions]
-
-    with Worker() as worker:
-        return worker.run(at_once() if together else in_turn())
 
 
 def _check_judgment(overseer: Overseer, question: Question, judgment: Judgment) -> None:
@@ -126,7 +104,7 @@ def _check_order(
         Question.model_validate(q.model_dump() | {"responses": tuple(reversed(q.responses))})
         for q in questions
     ]
-    for before, after in zip(said, _judged(overseer, turned, groups, together=True), strict=True):
+    for before, after in zip(said, judged(overseer, turned, groups), strict=True):
         same = _preference(before) == _preference(after)
         promised(overseer, "the order in which answers are listed changes nothing", same, after.verdict)
 

@@ -124,10 +124,14 @@ def judged(
     questions: Sequence[Question],
     groups: Sequence[Group],
     written: list[Record] | None = None,
+    *,
+    together: bool = True,
 ) -> list[Judgment]:
-    """What it says at a desk of its own; ``written`` takes what the desk recorded."""
+    """What it says at a desk of its own, to questions asked at once or in turn; ``written`` takes what the
+    desk recorded."""
     with Worker() as worker:
-        return worker.run(_all(desk_with(groups, written), cast(Overseer, overseer), questions))
+        desk, who = desk_with(groups, written), cast(Overseer, overseer)
+        return worker.run((_at_once if together else _in_turn)(desk, who, questions))
 
 
 def same(one: Judgment, two: Judgment) -> bool:
@@ -145,8 +149,12 @@ def desk_with(groups: Sequence[Group], written: list[Record] | None) -> FrontDes
     return desk
 
 
-async def _all(desk: FrontDesk, overseer: Overseer, questions: Sequence[Question]) -> list[Judgment]:
+async def _at_once(desk: FrontDesk, overseer: Overseer, questions: Sequence[Question]) -> list[Judgment]:
     return list(await asyncio.gather(*(desk.ask(overseer, question) for question in questions)))
+
+
+async def _in_turn(desk: FrontDesk, overseer: Overseer, questions: Sequence[Question]) -> list[Judgment]:
+    return [await desk.ask(overseer, question) for question in questions]
 
 
 def alike(one: Judgment, two: Judgment) -> bool:

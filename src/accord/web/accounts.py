@@ -52,17 +52,17 @@ class Accounts:
         return self._page(request)
 
     def make(self, request: Request, form: Posted) -> Response:
-        role = self._role(request, form)
+        role, valid = self._role(request, form), _valid(form)
         try:
             made = self._identity.accounts.make(form.one("name"), role)
         except Refused as refused:
             return self._page(request, str(refused).replace("\n ", ";"), 409)
         if role == "machine":
             return self._page(request, done=f"{made.name} is there. Give it a token below.")
-        return self._with_link(request, made, form)
+        return self._with_link(request, made, valid)
 
     def link(self, request: Request, account: str, form: Posted) -> Response:
-        return self._with_link(request, self._of(request, account), form)
+        return self._with_link(request, self._of(request, account), _valid(form))
 
     def role(self, request: Request, account: str, form: Posted) -> Response:
         found, role = self._of(request, account), self._role(request, form)
@@ -121,10 +121,7 @@ class Accounts:
             return self._page(request, str(refused).replace("\n ", ";"), 409)
         return see_other("/accounts")
 
-    def _with_link(self, request: Request, account: Account, form: Form) -> Response:
-        valid = form.one("valid", "900")
-        if valid not in VALID:
-            raise HTTPException(422, f"valid: one of {', '.join(VALID)}")
+    def _with_link(self, request: Request, account: Account, valid: str) -> Response:
         try:
             code = self._identity.links.make(account.id, float(valid))
         except Refused as refused:
@@ -160,3 +157,10 @@ class Accounts:
             valid=valid,
             done=done,
         )
+
+
+def _valid(form: Form) -> str:
+    valid = form.one("valid", "900")
+    if valid not in VALID:
+        raise HTTPException(422, f"valid: one of {', '.join(VALID)}")
+    return valid

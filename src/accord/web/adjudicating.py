@@ -8,6 +8,7 @@ adjudicated: two of them differ without anybody being wrong.
 from __future__ import annotations
 
 import secrets
+from contextlib import suppress
 from typing import Annotated
 
 from fastapi import Depends
@@ -17,11 +18,12 @@ from starlette.responses import Response
 
 from accord.errors import PlanError
 from accord.records import By, Kind, Question, digest
-from accord.web.asked import Asked, asked_of
+from accord.web.asked import Asked, Gone, asked_of
 from accord.web.board import Board
 from accord.web.pages import Form, form_of, render, see_other
+from accord.web.seat import question_of
 from accord.web.sessions import account_of
-from accord.web.sitting import LAYOUTS, LETTERS, Sitting, order_for, rendering_of
+from accord.web.sitting import LAYOUTS, Sitting, order_for, rendering_of
 from accord.web.state import State
 from accord.web.verdicts import (
     SKIPS,
@@ -32,6 +34,7 @@ from accord.web.verdicts import (
     levels_of,
     moved,
     scores_of,
+    tiers_of,
 )
 from accord.web.ways import Ways
 
@@ -57,15 +60,16 @@ class Adjudicating:
         for one in shown.figures.divided if shown else ():
             if one.question in known:
                 continue
-            question = self._asked(one.question)
+            question = question_of(self._people, one.question)
             if question.asks in _TASKS:
-                return self._page(request, question, {}, saved=bool(said))
+                with suppress(Gone):  # the votes on it stand
+                    return self._page(request, question, {}, saved=bool(said))
         done = sum(one.standing == "adjudicated" for one in every)
         return render(request, "adjudicate_done.html.j2", done=done, saved=bool(said))
 
     def answer(self, request: Request, form: _Posted) -> Response:
         """Keep what an adjudicator says; the page anew where a field does not fit, or an answer was moved."""
-        account, question = account_of(request), self._asked(form.one("question", ""))
+        account, question = account_of(request), question_of(self._people, form.one("question", ""))
         fields = fields_of(form.fields)
         if question.asks not in _TASKS:
             raise HTTPException(409, "texts are not adjudicated")
@@ -73,8 +77,8 @@ class Adjudicating:
         if own:
             raise HTTPException(409, "you have judged this question already")
         if form.one("move", ""):
-            order = form.one("order", ">".join(LETTERS[: len(question.responses)]))
-            return self._page(request, question, {**fields, "order": [moved(order, form.one("move"))]})
+            order = moved(form.one("order", ""), form.one("move"))
+            return self._page(request, question, {**fields, "order": [order]})
         said = abstention_of if form.one("reason", "") else judgment_of
         try:
             judgment = said(question, fields, self._sitting(request, question))
@@ -98,7 +102,6 @@ class Adjudicating:
         def value(name: str, default: str = "") -> str:
             return next(iter(fields.get(name, ())), default)
 
-        letters = LETTERS[: len(order)]
         return render(
             request,
             "adjudicate.html.j2",
@@ -107,7 +110,7 @@ class Adjudicating:
             shown_at=value("shown_at") or repr(self._clock()),
             value=value,
             fields=fields,
-            tiers=[tier.split("=") for tier in value("order", ">".join(letters)).split(">")],
+            tiers=tiers_of(value("order"), len(order)),
             scores=scores_of(question, order),
             levels=levels_of(question),
             skips=SKIPS,
@@ -133,12 +136,3 @@ class Adjudicating:
 
     def _shown(self, question: Question, order: tuple[str, ...]) -> Asked:
         return asked_of(self._people.read, question, order, LAYOUTS[0])
-
-    def _asked(self, question: str) -> Question:
-        try:
-            found = self._people.read(question)
-        except KeyError:
-            found = None
-        if not isinstance(found, Question):
-            raise HTTPException(404, "there is no such question")
-        return found

@@ -12,6 +12,7 @@ the letters that the lease says, so that a judgment is the same whichever way it
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from fastapi import APIRouter
@@ -22,7 +23,8 @@ from starlette.requests import Request
 from accord.records import JSON, Prompt, Question
 from accord.stores.people import Lease
 from accord.stores.people.quality import next_for
-from accord.web.seat import Seat
+from accord.web.asked import Turn
+from accord.web.seat import Seat, question_of
 from accord.web.sessions import account_of, visitor_of
 from accord.web.sitting import LAYOUTS
 from accord.web.state import State
@@ -112,7 +114,7 @@ class Api:
 
     def submit(self, request: Request, body: Submission) -> dict[str, JSON]:
         account, lease = account_of(request), _lease(account_of(request), body.lease)
-        question = self._asked(lease.question)
+        question = question_of(self._people, lease.question)
         fields = {name: [v] if isinstance(v, str) else v for name, v in body.fields.items()}
         layout = (fields.get("layout") or [LAYOUTS[0]])[0]
         sitting = self._seat(account, question).sitting(lease, layout, self._clock(), body.salt)
@@ -144,24 +146,16 @@ class Api:
             "days": days,
         }
 
-    def _asked(self, question: str) -> Question:
-        try:
-            found = self._people.read(question)
-        except KeyError:
-            found = None
-        if not isinstance(found, Question):
-            raise HTTPException(404, "there is no such question")
-        return found
-
     def _shown(self, account: Account, asked: str) -> dict[str, JSON]:
-        question = self._asked(asked)
+        question = question_of(self._people, asked)
         page = self._seat(account, question).asked(LAYOUTS[0])
         prompt = page.records[0]
         turns: list[JSON] = []
         if isinstance(prompt, Prompt):
             turns = [{"role": m.role, "content": m.content} for m in prompt.messages]
         answers: list[JSON] = [
-            {"letter": one.letter, "response": one.id, "text": one.raw} for one in page.answers
+            {"letter": one.letter, "response": one.id, "text": one.raw, "before": _said(one.before)}
+            for one in page.answers
         ]
         return {
             "id": question.id,
@@ -170,11 +164,18 @@ class Api:
             "instrument": question.instrument.model_dump(mode="json", exclude_defaults=True),
             "prompt": turns,
             "answers": answers,
+            "evidence": _said(page.evidence),
+            "hindsight": page.hindsight,
             "shown_at": self._clock(),
         }
 
     def _seat(self, account: Account, question: Question) -> Seat:
         return Seat(self._people, account.pseudonym, question, account.consent)
+
+
+def _said(turns: Sequence[Turn]) -> list[JSON]:
+    """Who said what; nobody is named where it is evidence."""
+    return [{"who": turn.who, "text": turn.raw} for turn in turns]
 
 
 def _lease(account: Account, held: Held) -> Lease:

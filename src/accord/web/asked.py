@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from markupsafe import Markup
 
+from accord.errors import Refused
 from accord.records import (
     Critiqued,
     Episode,
@@ -24,7 +25,7 @@ from accord.records import (
 from accord.web.showing import Sentence, marked, plain, sentences, spanned
 from accord.web.sitting import LETTERS, Task, task_of
 
-__all__ = ["Answer", "Asked", "Turn", "asked_of", "in_words", "line_of"]
+__all__ = ["Answer", "Asked", "Gone", "Turn", "asked_of", "in_words", "line_of", "title_of"]
 
 _LINES: dict[Task, str] = {
     "pair": "Which answer is better?",
@@ -41,10 +42,15 @@ _MOST_SENTENCES = 400  # that can be picked, of one answer
 _PICKED = 90  # characters of a sentence in the list
 
 
+class Gone(Refused):
+    """A text of a question was withdrawn, so nobody is asked it any more."""
+
+
 class Turn(NamedTuple):
-    """Who spoke, and what."""
+    """Who spoke, and what: as it was written, and as the page shows it."""
 
     who: str
+    raw: str
     text: Markup
 
 
@@ -78,10 +84,20 @@ class Asked(NamedTuple):
 
 
 def asked_of(read: Callable[[str], Record], question: Question, order: Sequence[str], layout: str) -> Asked:
-    """The page of a question whose answers are shown in this order. ``read`` gives the posted records."""
+    """The page of a question whose answers are shown in this order. ``read`` gives the posted records.
+
+    Gone where one of them is not there any more.
+    """
+
+    def there(record: str) -> Record:
+        try:
+            return read(record)
+        except KeyError:
+            raise Gone("a text of this question was withdrawn\n  the next question is another one") from None
+
     task, draw = task_of(question), marked if layout == "marked" else plain
-    prompt = _prompt(read, question.prompt)
-    found = [_spoken(read, answer) for answer in order]
+    prompt = _prompt(there, question.prompt)
+    found = [_spoken(there, answer) for answer in order]
     talks = [_conversation(read, response, prompt) for response in found]
     together = talks[0][: _shared(talks)] if talks else prompt.messages
     answers = [
@@ -95,7 +111,7 @@ def asked_of(read: Callable[[str], Record], question: Question, order: Sequence[
         )
         for letter, answer, response, talk in zip(LETTERS, order, found, talks, strict=False)
     ]
-    evidence = [read(record) for record in question.evidence if record != question.revisits]
+    evidence = [there(record) for record in question.evidence if record != question.revisits]
     line, wording = line_of(question), question.instrument.wording.strip()
     return Asked(
         question=question,
@@ -107,7 +123,7 @@ def asked_of(read: Callable[[str], Record], question: Question, order: Sequence[
         evidence=tuple(turn for record in evidence for turn in _beside(record, draw)),
         hindsight=question.revisits is not None and bool(question.evidence),
         covered=bool(prompt.columns.get("distressing")),
-        records=(prompt, *(read(answer) for answer in order), *evidence),
+        records=(prompt, *(there(answer) for answer in order), *evidence),
     )
 
 
@@ -116,6 +132,13 @@ def line_of(question: Question) -> str:
     wording = question.instrument.wording.strip()
     short = wording and len(wording) <= _LONGEST_LINE and "\n" not in wording
     return wording if short else _LINES[task_of(question)]
+
+
+def title_of(asked: Asked) -> str:
+    """What was asked, on one line, for a list: the last turn; no text that distresses."""
+    if asked.covered:
+        return "(a text that may distress)"
+    return " ".join(asked.shared[-1].raw.split()) if asked.shared else asked.line
 
 
 def _prompt(read: Callable[[str], Record], record: str) -> Prompt:
@@ -155,7 +178,7 @@ def _shared(talks: Sequence[Sequence[Message]]) -> int:
 
 
 def _turns(messages: Iterable[Message], draw: Callable[[str], Markup]) -> tuple[Turn, ...]:
-    return tuple(Turn(_ROLES[m.role], draw(m.content)) for m in messages)
+    return tuple(Turn(_ROLES[m.role], m.content, draw(m.content)) for m in messages)
 
 
 def _picks(letter: str, text: str) -> tuple[tuple[str, str], ...]:
@@ -172,15 +195,16 @@ def _beside(record: Record, draw: Callable[[str], Markup]) -> tuple[Turn, ...]:
     """A piece of evidence as turns. A judgment shows what it found, not whose it is."""
     match record:
         case Response(text=text):
-            return (Turn("", draw(text)),)
+            return (Turn("", text, draw(text)),)
         case Prompt(messages=messages):
             return _turns(messages, draw)
         case Judgment(verdict=Critiqued(points=points)):
-            return tuple(Turn(f"Severity {point.severity} of 4", draw(point.text)) for point in points)
+            return tuple(Turn(f"Severity {p.severity} of 4", p.text, draw(p.text)) for p in points)
         case Judgment(rationale=rationale) if rationale:
-            return (Turn("", draw(rationale)),)
+            return (Turn("", rationale, draw(rationale)),)
         case _:
-            return (Turn("", Markup("(something that this page cannot show)")),)
+            nothing = "(something that this page cannot show)"
+            return (Turn("", nothing, draw(nothing)),)
 
 
 def in_words(question: Question, judgment: Judgment) -> str:

@@ -1,8 +1,8 @@
 """What became of the questions with a known answer that a rater got: their own page, and the way to dispute.
 
-A gold question is shown here once it was answered and cannot come again; of the qualification round only when
-the round is over. What the project holds to be right stands beside what was said, and may be disputed with
-one button: until a person has decided it then counts for nothing.
+A gold question is shown here once something else was answered after it, for until then it may be taken back;
+of the qualification round only when the round is over. What the project holds to be right stands beside what
+was said, and may be disputed with one button: until a person has decided it then counts for nothing.
 """
 
 from __future__ import annotations
@@ -15,13 +15,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from accord.errors import Unreadable
-from accord.records import Question
 from accord.stores.people import Said
 from accord.stores.people.gold import Choice, Gold, gold_of, qualifying
 from accord.stores.people.quality import Tried, dispute, disputed, settled, tried
-from accord.web.asked import asked_of, in_words
+from accord.web.asked import Gone, asked_of, in_words, title_of
 from accord.web.pages import Form, form_of, render, see_other
+from accord.web.seat import question_of
 from accord.web.sessions import account_of
+from accord.web.sitting import LAYOUTS
 from accord.web.state import State, state_of
 
 __all__ = ["router"]
@@ -75,7 +76,7 @@ def _lines(state: State, rater: str, golds: list[Gold], rounds: list[Tried]) -> 
     asked = project.qualification.asked if project.qualification else 0
     over = people.current(rater=rater, standing=("qualification",))[: len(rounds) * asked]
     lines: list[_Line] = []
-    for said in [*over, *people.current(rater=rater)]:
+    for said in [*over, *people.current(rater=rater)[:-1]]:
         gold = next((one for one in golds if said.question in one.ids), None)
         if gold is None or said.judgment.abstention is not None:
             continue
@@ -88,8 +89,9 @@ def _lines(state: State, rater: str, golds: list[Gold], rounds: list[Tried]) -> 
 
 
 def _told(state: State, said: Said) -> tuple[str, str, str]:
-    question = state.people.read(said.question)
-    assert isinstance(question, Question), "the store read it when it was posted"
-    page = asked_of(state.people.read, question, said.judgment.shown, "plain")
-    what = str(page.shared[-1].text.striptags()) if page.shared else page.line
+    question = question_of(state.people, said.question)
+    try:
+        what = title_of(asked_of(state.people.read, question, said.judgment.shown, LAYOUTS[0]))
+    except Gone:
+        what = "(a text was withdrawn)"
     return said.judgment.id, what, in_words(question, said.judgment)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Annotated
 
 from fastapi import APIRouter, Depends
@@ -91,7 +92,7 @@ class Entry:
         wait = self._wait(request, name)
         if wait is not None:
             page = self._door(
-                request, f"Too many tries. The next one counts in {wait / 60:.0f} minutes or so.", 429
+                request, f"Too many tries. The next one counts in {math.ceil(wait / 60)} min.", 429
             )
             page.headers["Retry-After"] = str(int(wait) + 1)
             return page

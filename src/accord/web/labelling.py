@@ -1,9 +1,9 @@
 """A rater's turn: the next question, and what becomes of the answer. No script is needed for any of it.
 
 ``GET /label`` leases a question and shows it; ``POST /label/{slot}`` takes the answer, or draws the page anew
-where only a button of the form was pressed (another point, one place up, what was changed), or where a field
-does not fit. A script on the page asks for JSON instead. What a rater sent stays as their draft, so that
-``undo`` brings it back as it was.
+where a correction is to be looked at first, or a field does not fit. ``POST /label/{slot}/page`` only draws
+it anew, with another point, or an answer one place up. A script on the page asks for JSON instead. What a
+rater sent stays as their draft, so that ``undo`` brings it back as it was.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from accord.web import mine
 from accord.web.asked import Asked
 from accord.web.pages import Form, form_of, render, see_other
 from accord.web.problems import wants_json
-from accord.web.seat import Seat
+from accord.web.seat import Seat, far_of, question_of, take_back
 from accord.web.sessions import account_of
 from accord.web.showing import changes, marked, plain
 from accord.web.sitting import LAYOUTS, LETTERS, Sitting
@@ -39,6 +39,7 @@ from accord.web.verdicts import (
     levels_of,
     moved,
     scores_of,
+    tiers_of,
 )
 from accord.web.ways import ACTIONS, Ways, read_ways, readings_of, write_ways
 
@@ -51,6 +52,7 @@ _NOTICES = {
     "late": "Saved.",
     "skipped": "Skipped. That is fine.",
     "undone": "Your last answer is taken back. Answer it again.",
+    "back": "Your last answer is taken back. Its question is not yours any more.",
     "nothing": "There is nothing to take back.",
     "kept": "The question stays yours.",
     "gone": "Its time was over, and it went to somebody else.",
@@ -71,6 +73,7 @@ def router(_: State) -> APIRouter:
     made.add_api_route("/label", label, methods=["GET"])
     made.add_api_route("/label/undo", undo, methods=["POST"])
     made.add_api_route("/label/{slot}", answer, methods=["POST"])
+    made.add_api_route("/label/{slot}/page", redraw, methods=["POST"])
     made.add_api_route("/label/{slot}/skip", skip, methods=["POST"])
     made.add_api_route("/label/{slot}/beat", beat, methods=["POST"])
     made.add_api_route("/label/{slot}/draft", draft, methods=["PUT"])
@@ -118,7 +121,7 @@ def instructions(request: Request, question: str = "") -> Response:
     """What raters are told, and worked examples: of one question's instrument, or of the project's."""
     state = state_of(request)
     project, rater = state.people.project(), account_of(request).pseudonym
-    instrument = _question(state, question).instrument if question else project.instrument
+    instrument = question_of(state.people, question).instrument if question else project.instrument
     what = readings_of(project.instructions, instrument)
     unread = bool(question) and not set(what) <= set(read_ways(request, rater).read)
     return render(
@@ -151,12 +154,9 @@ def label(request: Request, said: str = "", layout: str = "", read: str = "") ->
         ways = ways.having_read(read)
     lease = next_for(state.people, rater)
     if lease is None:
-        return _kept(
-            request,
-            ways,
-            render(request, "label_done.html.j2", notice=_NOTICES.get(said, ""), **_far(state, rater)),
-        )
-    turn = _Turn(request, state, project, rater, lease, _question(state, lease.question), ways)
+        far, notice = far_of(state.people, rater), _NOTICES.get(said, "")
+        return _kept(request, ways, render(request, "label_done.html.j2", notice=notice, far=far))
+    turn = _Turn(request, state, project, rater, lease, question_of(state.people, lease.question), ways)
     if not set(readings_of(project.instructions, turn.question.instrument)) <= set(ways.read):
         return see_other(f"/instructions?question={turn.question.id}")
     body = state.people.draft(rater, turn.question.id, None) or ""
@@ -175,24 +175,6 @@ def _kept(request: Request, ways: Ways, page: Response) -> Response:
     if ways != read_ways(request, rater):
         write_ways(page, rater, ways, secure=state_of(request).settings.secure)
     return page
-
-
-def _far(state: State, rater: str) -> dict[str, int]:
-    """How far this rater is: votes given, of how many that they may give."""
-    done = state.people.rater(rater).votes
-    most = state.people.project().maximum
-    questions = state.people.progress().questions
-    return {"done": done, "total": max(done, questions if most is None else min(most, questions))}
-
-
-def _question(state: State, question: str) -> Question:
-    try:
-        found = state.people.read(question)
-    except KeyError:
-        found = None
-    if not isinstance(found, Question):
-        raise HTTPException(404, "there is no such question here")
-    return found
 
 
 def _page(  # size: what a page of a question depends on, by name
@@ -229,7 +211,7 @@ def _page(  # size: what a page of a question depends on, by name
         layout=layout,
         value=value,
         fields=fields,
-        tiers=_tiers(value("order"), len(asked.answers)),
+        tiers=tiers_of(value("order"), len(asked.answers)),
         points=points,
         more=bool(value("more")),
         first=first,
@@ -243,7 +225,7 @@ def _page(  # size: what a page of a question depends on, by name
         notice=notice,
         problem=problem,
         restored=restored,
-        **_far(turn.state, turn.rater),
+        far=far_of(turn.state.people, turn.rater),
     )
 
 
@@ -251,13 +233,6 @@ def _point_said(fields: Fields, i: int) -> bool:
     return any(
         next(iter(fields.get(f"point-{i}-{name}", ())), "") for name in ("text", "where", "severity", "tag")
     )
-
-
-def _tiers(order: str, count: int) -> list[list[str]]:
-    """The places as they stand; each answer in its own where the form does not say."""
-    tiers = [tier.split("=") for tier in order.split(">")]
-    letters = list(LETTERS[:count])
-    return tiers if sorted(one for tier in tiers for one in tier) == letters else [[one] for one in letters]
 
 
 def _seen(text: str) -> str:
@@ -271,13 +246,6 @@ def _seen(text: str) -> str:
 def answer(request: Request, slot: int, form: _Posted) -> Response:
     """Keep an answer, or draw the page anew."""
     turn, fields = _turn_of(request, slot, form), fields_of(form.fields)
-    if fields.get("move"):
-        order = ">".join(
-            "=".join(tier) for tier in _tiers(form.one("order", ""), len(turn.question.responses))
-        )
-        return _page(turn, {**fields, "order": [moved(order, form.one("move"))]})
-    if fields.get("more"):
-        return _page(turn, fields)
     try:
         judgment = judgment_of(turn.question, fields, turn.sitting(form))
     except PlanError as problem:
@@ -293,6 +261,14 @@ def _look(turn: _Turn, fields: Fields, text: str) -> Response:
     """What a correction changes, before it is sent."""
     before = turn.asked(LAYOUTS[0]).answers[0].raw
     return _page(turn, fields, changed=changes(before, text.replace("\r\n", "\n")))
+
+
+def redraw(request: Request, slot: int, form: _Posted) -> Response:
+    """The page of a form that is not sent yet, after a press of one of its buttons."""
+    turn, fields = _turn_of(request, slot, form), fields_of(form.fields)
+    if not fields.get("move"):
+        return _page(turn, fields)
+    return _page(turn, {**fields, "order": [moved(form.one("order", ""), form.one("move"))]})
 
 
 def skip(request: Request, slot: int, form: _Posted) -> Response:
@@ -323,8 +299,7 @@ def _submitted(turn: _Turn, form: Form, judgment: Judgment, said: str) -> Respon
 
 def undo(request: Request) -> Response:
     """Take the newest answer back; its question comes next."""
-    lease = state_of(request).people.undo(account_of(request).pseudonym)
-    after = f"/label?said={'nothing' if lease is None else 'undone'}"
+    after = f"/label?said={take_back(state_of(request).people, account_of(request).pseudonym)}"
     return JSONResponse({"next": after}) if wants_json(request) else see_other(after)
 
 
@@ -342,7 +317,7 @@ def draft(request: Request, slot: int, form: _Posted) -> Response:
     """Keep what is written so far."""
     state = state_of(request)
     lease = _lease_of(account_of(request).pseudonym, slot, form)
-    question = _question(state, lease.question)
+    question = question_of(state.people, lease.question)
     body = _body(form)
     if len(body) > _LONGEST_DRAFT:
         raise HTTPException(413, "a draft of this length is not kept; send it, or shorten it")
@@ -357,12 +332,14 @@ def _body(form: Form) -> str:
 def _turn_of(request: Request, slot: int, form: Form) -> _Turn:
     state, rater = state_of(request), account_of(request).pseudonym
     lease = _lease_of(rater, slot, form)
-    question = _question(state, lease.question)
+    question = question_of(state.people, lease.question)
     return _Turn(request, state, state.people.project(), rater, lease, question, read_ways(request, rater))
 
 
 def _lease_of(rater: str, slot: int, form: Form) -> Lease:
     """The lease a page was made under, as the page says it; the database decides whether it still holds."""
+    if not 0 <= slot < 2**53:
+        raise HTTPException(404, "there is no such slot")
     numbers = [form.one(name) for name in ("number", "fence")]
     if not all(number.isascii() and number.isdigit() and len(number) < 16 for number in numbers):
         raise HTTPException(400, "the fields number and fence are whole numbers")

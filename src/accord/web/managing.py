@@ -25,12 +25,13 @@ from accord.stores.foreign.exports.shares import cells_shown
 from accord.stores.people.quality import disputed, known_to, settle, settled
 from accord.stores.people.said import Event
 from accord.web.adjudicating import Adjudicating
-from accord.web.asked import asked_of, in_words
+from accord.web.asked import Gone, asked_of, in_words, title_of
 from accord.web.board import Board, Shown
 from accord.web.measured import agreed, alpha_of, arm_of, bars_of, finish_of, ratings_of, said_share, took
 from accord.web.pages import Form, form_of, render, see_other
+from accord.web.seat import question_of
 from accord.web.sessions import account_of
-from accord.web.sitting import LETTERS
+from accord.web.sitting import LAYOUTS, LETTERS
 from accord.web.state import State
 
 __all__ = ["Managing", "router"]
@@ -119,7 +120,7 @@ class Managing:
         if shown is None:
             return _waiting(request)
         found, project, decided = shown.figures, self._people.project(), self._decided()
-        known = {rater.rater: rater for rater in self._people.progress().raters}
+        known = {rater.rater: rater for rater in self._people.raters()}
         rows = [
             _Rater(
                 work,
@@ -160,11 +161,8 @@ class Managing:
 
     def question(self, request: Request, question: str) -> Response:
         """One question with every verdict, and what happened to it."""
-        asked = self._asked(question)
-        try:
-            page = asked_of(self._people.read, asked, asked.responses, "plain")
-        except KeyError:
-            raise HTTPException(410, "a text of this question was withdrawn") from None
+        asked = question_of(self._people, question)
+        page = asked_of(self._people.read, asked, asked.responses, LAYOUTS[0])
         said = self._people.current(question, ("vote", "qualification", "late", "adjudicated"))
         events = self._people.history(question)
         return render(
@@ -184,7 +182,7 @@ class Managing:
 
     def gold(self, question: str, form: _Posted) -> Response:
         """A person decides whether a gold question that was disputed counts."""
-        self._asked(question)
+        question_of(self._people, question)
         decision = form.one("decision", "")
         if decision not in ("kept", "dropped"):
             raise HTTPException(422, "decision: kept or dropped")
@@ -235,23 +233,12 @@ class Managing:
         except Unreadable:
             return False
 
-    def _asked(self, question: str) -> Question:
-        try:
-            found = self._people.read(question)
-        except KeyError:
-            found = None
-        if not isinstance(found, Question):
-            raise HTTPException(404, "there is no such question")
-        return found
-
     def _title(self, question: str) -> str:
-        """The beginning of what was asked."""
-        asked = self._asked(question)
+        asked = question_of(self._people, question)
         try:
-            page = asked_of(self._people.read, asked, asked.responses, "plain")
-        except KeyError:
+            return title_of(asked_of(self._people.read, asked, asked.responses, LAYOUTS[0]))
+        except Gone:
             return "(a text was withdrawn)"
-        return str(page.shared[-1].text.striptags()) if page.shared else page.line
 
 
 def _waiting(request: Request) -> Response:

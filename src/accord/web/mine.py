@@ -11,10 +11,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from accord.errors import PlanError
-from accord.records import Question
 from accord.stores.people import Said
 from accord.web.asked import in_words, line_of
 from accord.web.pages import Form, form_of, render, see_other
+from accord.web.seat import question_of
 from accord.web.sessions import account_of
 from accord.web.showing import marked
 from accord.web.state import State, state_of
@@ -53,7 +53,7 @@ def me(request: Request) -> Response:
 def _me(request: Request, *, unsure: bool) -> Response:
     state, account = state_of(request), account_of(request)
     people, project = state.people, state.people.project()
-    own = [said for said in people.current(standing=("vote", "late")) if said.rater == account.pseudonym]
+    own = people.current(standing=("vote", "late"), rater=account.pseudonym)
     agreed = state.identity.consents.history(account.id)
     return render(
         request,
@@ -62,7 +62,7 @@ def _me(request: Request, *, unsure: bool) -> Response:
         project=project,
         pay=marked(project.pay),
         work=people.rater(account.pseudonym),
-        questions=people.progress().questions,
+        questions=people.asked(),
         active=_spent(said.judgment.times.active for said in own if said.judgment.times),
         lines=_lines(state, own[-_SHOWN:]),
         consents=[(line.version, line.agreed, _day(line.at)) for line in agreed],
@@ -85,8 +85,7 @@ def withdraw(request: Request, form: _Posted) -> Response:
 def _lines(state: State, own: Sequence[Said]) -> list[_Line]:
     found: list[_Line] = []
     for said in reversed(own):
-        question = state.people.read(said.question)
-        assert isinstance(question, Question), "the store read it when it was posted"
+        question = question_of(state.people, said.question)
         words = in_words(question, said.judgment)
         found.append(_Line(_day(said.at), line_of(question), words, said.standing == "late"))
     return found

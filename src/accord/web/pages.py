@@ -2,7 +2,8 @@
 
 ``render(request, "name.html.j2", **context)`` fills a template of ``templates/`` that extends
 ``base.html.j2``. Whatever a template prints is made visible first and escaped after; only ``Markup`` is
-markup. Filters: ``plain`` and ``marked`` (``showing.py``), ``moment`` for seconds since the epoch.
+markup. Filters: ``plain`` and ``marked`` (``showing.py``), ``moment`` for seconds since the epoch, and
+``capital``.
 ``form_of`` is a dependency: ``form: Annotated[Form, Depends(form_of)]``.
 """
 
@@ -10,7 +11,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from functools import cache
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import parse_qsl
 
 from starlette.exceptions import HTTPException
@@ -69,6 +70,8 @@ async def form_of(request: Request) -> Form:
         )
     except ValueError as error:  # UnicodeDecodeError is one
         raise HTTPException(400, "the form cannot be read: it is no urlencoded UTF-8") from error
+    if any("\0" in name or "\0" in value for name, value in pairs):  # PostgreSQL keeps none
+        raise HTTPException(400, "the form cannot be read: it has a null character")
     return Form(tuple(pairs))
 
 
@@ -99,29 +102,18 @@ def see_other(path: str) -> RedirectResponse:
 
 @cache
 def _environment() -> Environment:
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
+    from accord.reports.html import environment
     from accord.web.showing import marked, plain
 
-    environment = Environment(
-        loader=PackageLoader("accord.web"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        finalize=_finalized,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    filters = cast("dict[str, Any]", environment.filters)  # pyright: ignore[reportUnknownMemberType]
-    filters |= {"marked": marked, "plain": plain, "moment": _moment}
-    return environment
+    filters = {"marked": marked, "plain": plain, "moment": _moment, "capital": _capital}
+    return environment("accord.web", filters)
+
+
+def _capital(text: str) -> str:
+    """Its first letter; all others stay, for they may be names."""
+    return f"{text[:1].upper()}{text[1:]}"
 
 
 def _moment(at: float) -> str:
     """When, in words that are the same wherever they are read."""
     return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M UTC")
-
-
-def _finalized(value: object) -> object:
-    from accord.reports.words import visible
-
-    return visible(value) if isinstance(value, str) and not hasattr(value, "__html__") else value

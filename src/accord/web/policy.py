@@ -70,6 +70,7 @@ RULES: Mapping[tuple[Method, str], Rule] = {
     ("GET", "/label"): _LABEL,
     ("POST", "/label/undo"): _LABEL,
     ("POST", "/label/{slot}"): _SUBMIT,
+    ("POST", "/label/{slot}/page"): _LABEL,
     ("POST", "/label/{slot}/skip"): _SUBMIT,
     ("POST", "/label/{slot}/beat"): _LABEL,
     ("PUT", "/label/{slot}/draft"): _LABEL,

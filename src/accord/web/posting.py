@@ -1,7 +1,7 @@
 """Rows of a data file as questions for people.
 
 Pairs are compared (the ask ``pairs``), single answers graded (``each``), and a prompt without an answer asks
-for one. A plan whose ask has the same words builds the same questions, and so finds what people said.
+for one. A plan with the source ``labelled``, whose ask has the same words, finds what people said.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from http import HTTPStatus
 
 from fastapi.exceptions import RequestValidationError
@@ -9,7 +10,8 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
-from accord.errors import AccordError, PlanError, Refused
+from accord.errors import AccordError, Away, PlanError, Refused
+from accord.web.asked import Gone
 from accord.web.pages import render
 
 __all__ = ["problem_of", "wants_json"]
@@ -21,11 +23,13 @@ _TITLES = {
     404: "There is no such page",
     405: "That cannot be done here",
     409: "That does not go",
+    410: "That is gone",
     413: "That is too much at once",
     415: "That is no form of ours",
     422: "Something in it does not fit",
     429: "One moment, please",
     500: "Something went wrong here",
+    503: "One moment, please",
 }
 _NO_PAGE = "the address is mistyped, or what stood here is gone"
 
@@ -66,9 +70,15 @@ def _told(error: Exception) -> tuple[int, str, dict[str, str]]:
             return _misfit(error)
         case PlanError():
             return 422, str(error), {}
+        case Gone():
+            return 410, str(error), {}
+        case Away():  # what the database says of itself is for whoever keeps it
+            logging.getLogger(__name__).error("%s", error)
+            return 503, "the server cannot do that just now\nrepeat it in a moment", {"Retry-After": "3"}
         case Refused():
             return 409, str(error), {}
         case AccordError():
+            logging.getLogger(__name__).error("%s", error)
             return 500, str(error), {}
         case _:
             raise error

@@ -165,6 +165,8 @@ class Runs:
         except KeyError:
             advice = f"accord report {run} writes it, where the run is"
             raise HTTPException(404, f"there is no report of such a run\n{advice}") from None
+        except Unreadable as problem:
+            raise HTTPException(409, str(problem)) from problem
         headers = {
             "Content-Security-Policy": report_policy(data),
             # HTML lets no sandboxed page open under the policy of our own pages; not every browser asks.

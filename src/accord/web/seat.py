@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import secrets
-from typing import NamedTuple
+from typing import Literal, NamedTuple
+
+from starlette.exceptions import HTTPException
 
 from accord.overseers.human import human_config
 from accord.records import By, Judgment, Question
@@ -11,7 +13,46 @@ from accord.stores.people import Lease, People
 from accord.web.asked import Asked, asked_of
 from accord.web.sitting import LAYOUTS, Sitting, order_for, rendering_of
 
-__all__ = ["Seat"]
+__all__ = ["Back", "Far", "Seat", "far_of", "question_of", "take_back"]
+
+
+def question_of(people: People, question: str) -> Question:
+    """The question of this id; 404 where none was posted."""
+    try:
+        found = people.read(question)
+    except KeyError:
+        found = None
+    if not isinstance(found, Question):
+        raise HTTPException(404, "there is no such question here")
+    return found
+
+
+class Far(NamedTuple):
+    """How far a rater is: questions they are through with, of how many that they may get, and those of them
+    that they skipped."""
+
+    done: int
+    total: int
+    skipped: int
+
+
+def far_of(people: People, rater: str) -> Far:
+    """How far this rater is."""
+    work, most, questions = people.rater(rater), people.project().maximum, people.asked()
+    total = questions if most is None else min(most, questions)
+    return Far(work.votes, max(work.votes, total), work.abstained)
+
+
+Back = Literal["undone", "back", "nothing"]
+
+
+def take_back(people: People, rater: str) -> Back:
+    """Undo what this rater said last. ``undone``: its question comes next; ``back``: taken back, but its
+    question is not theirs to answer again, as of a late answer; ``nothing``: nothing was said."""
+    before = people.rater(rater)
+    if people.undo(rater, people.project().lease) is not None:
+        return "undone"
+    return "nothing" if people.rater(rater) == before else "back"
 
 
 class Seat(NamedTuple):

@@ -74,6 +74,8 @@ class Gate:
         request = Request(scope, receive)
         try:
             self._check_host(request.headers)
+            if "\0" in scope["path"] or b"%00" in scope["query_string"]:
+                raise HTTPException(404, "the address has a null character, which nothing here has")
             _check_origin(request, self._state.settings.secure)
             way = self._way(scope)
             turned = await run_in_threadpool(self._admit, request, way)

@@ -77,14 +77,12 @@ def spanned(text: str, start: int = 0) -> Markup:
 
 
 def terminal(text: str) -> str:
-    """The text for rich: commands gone, what hides spelled out, its own markup escaped.
+    """The text for a terminal: commands gone, what hides spelled out. To rich it is Text, never markup.
 
     >>> terminal("\\x1b]0;owned\\x07[red]a\\u202e")
-    '\\\\[red]a⟨U+202E⟩'
+    '[red]a⟨U+202E⟩'
     """
-    from rich.markup import escape as unmarked
-
-    return unmarked(visible(_COMMANDS.sub("", text)))
+    return visible(_COMMANDS.sub("", text))
 
 
 class Sentence(NamedTuple):

@@ -47,6 +47,7 @@ __all__ = [
     "levels_of",
     "moved",
     "scores_of",
+    "tiers_of",
 ]
 
 Fields = Mapping[str, Sequence[str]]
@@ -153,6 +154,8 @@ def _pair(question: Question, form: Fields, order: Sequence[str]) -> Ranked:
     if choice not in choices:
         raise PlanError("choice", choice or None, ", ".join(choices), "choose the better answer")
     strength = _number(form, "strength", 1, 3)
+    if strength is not None and strength != int(strength):
+        raise PlanError("strength", strength, "1, 2 or 3")
     if strength is not None and "strength" not in allows:
         raise PlanError("strength", int(strength), "nothing: this question does not ask by how much")
     if choice in ("tie", "bad"):
@@ -186,6 +189,12 @@ def _ranking(question: Question, form: Fields, order: Sequence[str]) -> Ranked:
         )
     named = tuple(tuple(order[LETTERS.index(letter)] for letter in tier) for tier in tiers)
     return Ranked(tiers=named, acceptable=acceptable)
+
+
+def tiers_of(order: str, count: int) -> list[list[str]]:
+    """The places as an order has them; each answer in its own where it is none of so many answers."""
+    tiers, letters = [tier.split("=") for tier in order.split(">")], list(LETTERS[:count])
+    return tiers if sorted(one for tier in tiers for one in tier) == letters else [[one] for one in letters]
 
 
 def moved(order: str, move: str) -> str:

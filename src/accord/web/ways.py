@@ -7,7 +7,6 @@ is read as strictly as any form. A browser that two people share keeps one of th
 from __future__ import annotations
 
 import base64
-import binascii
 import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple, cast
@@ -97,7 +96,7 @@ def read_ways(request: Request, rater: str) -> Ways:
     """The ways of this rater; what everybody starts with where the cookie is another's, or does not fit."""
     try:
         found: object = json.loads(base64.urlsafe_b64decode(request.cookies.get(_COOKIE, "")))
-    except (ValueError, binascii.Error):
+    except (ValueError, RecursionError):  # binascii.Error is one
         return Ways()
     if not isinstance(found, dict):
         return Ways()

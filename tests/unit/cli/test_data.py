@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from accord.cli import main
+from accord.errors import Refused
 from accord.progress import Silent
 from accord.records import (
     By,
@@ -22,7 +23,7 @@ from accord.records import (
     Record,
     Response,
 )
-from accord.stores.foreign.giving import SHAPES, Wish, gift
+from accord.stores.foreign.giving import SHAPES, Wish, gift, give
 from accord.stores.identity import Identity
 from accord.stores.people import People, Project, Voice
 
@@ -109,6 +110,19 @@ def test_a_withdrawal_names_the_export_and_nothing_leaves_after_it(
     assert main(["import", "data", "all.jsonl", store, "--json"]) == 0  # the copy does not bring it back
     found = document(capsys)
     assert (found["judgments"], found["known"], found["withdrawn"]) == (0, 3, 1)
+
+
+def test_a_withdrawal_while_an_export_is_made_lets_nothing_leave(store: str, here: Path) -> None:
+    """After it was read. Kills: words in a file that their withdrawal does not name."""
+    wish = Wish("preference")
+    with People.open(store) as people:
+        made = gift(people, wish, Silent())
+        people.withdraw_everything("r-000000000001")
+        with pytest.raises(Refused, match="export again"):
+            give(people, made, wish, here / "p.jsonl")
+        assert not (here / "p.jsonl").exists()
+        give(people, gift(people, wish, Silent()), wish, here / "p.jsonl")
+    assert [row["annotator"] for row in rows("p.jsonl")] == ["r-000000000002"]
 
 
 def test_the_lossless_file_fills_another_database(store: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -87,3 +87,29 @@ def test_nobody_is_made_an_owner_by_a_start_that_is_refused() -> None:
     assert main(["serve", "--store", "x.db", "--host", "0.0.0.0"]) == 2
     with Identity.open("x.accounts.db") as identity:
         assert identity.accounts.every() == []
+
+
+def test_no_password_of_a_database_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Kills: the address as it was given, in a terminal that others see, or in a log."""
+    from contextlib import contextmanager
+    from types import SimpleNamespace
+
+    from accord.cli import serve
+
+    shown: list[object] = []
+
+    @contextmanager
+    def opened(url: object) -> object:
+        accounts = SimpleNamespace(has_owner=lambda: True)
+        attempts = SimpleNamespace(sweep=lambda: None)
+        yield SimpleNamespace(where="postgresql://me:***@db/labels", accounts=accounts, attempts=attempts)
+
+    monkeypatch.setattr("accord.stores.people.People.open", opened)
+    monkeypatch.setattr("accord.stores.identity.Identity.open", opened)
+    monkeypatch.setattr("accord.web.serving.answer", lambda *_, **__: None)
+    monkeypatch.setattr(serve, "_app", lambda *_: None)
+    monkeypatch.setattr(serve, "_say", lambda *told, **_: shown.extend(told))
+    store = "postgresql://me:hidden@db/labels"
+    assert serve.serve(store, accounts=store, port=0) == 0
+    assert "labels" in str(shown)
+    assert "hidden" not in str(shown)

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
+from raters import said
 from rich.console import Console
 from web.seeded import EVERYTHING, EXAMPLE, asked, hindsight, hostile, one_of_each, prompt_of
 
@@ -22,7 +23,18 @@ from accord.cli.face import Face
 from accord.cli.sheet import picks_of
 from accord.cli.terminal import answer_here, own_account
 from accord.errors import PlanError
-from accord.records import Critiqued, Graded, Instrument, Judgment, Kind, Labelled, Question, Ranked, Revised
+from accord.records import (
+    Critiqued,
+    Graded,
+    Instrument,
+    Judgment,
+    Kind,
+    Labelled,
+    Question,
+    Ranked,
+    Response,
+    Revised,
+)
 from accord.stores.identity import Identity
 from accord.stores.people import Consent, People, Project
 from accord.stores.people.project import Qualification
@@ -100,7 +112,7 @@ def test_every_task_is_done_by_lines(desk: Desk) -> None:
     lines = ["1 3", "c > b=a good c b", "6 7", "2", "2 3 #1 not so", "- 2 short", "x 1", "."]
     tally = desk.says(*lines, "e", "Soak it.", "Wipe.", ".", ".", "e", "Soda.", ".", ".")
     assert tally == (7, 0, 0)
-    assert "Nothing waits for you. You have answered 7. Thank you." in desk.out
+    assert "Nothing waits for you. You are through with 7 of 7. Thank you." in desk.out
     pair, ranking, grade, label, critique, correct, demonstrate = (cast(Any, j.verdict) for j in desk.said)
     shown = [judgment.shown for judgment in desk.said]
     first = every["pair"][0].responses[0]
@@ -361,3 +373,26 @@ def test_the_last_answer_of_all_can_be_taken_back(desk: Desk) -> None:
     desk.post(only("grade"))
     assert desk.says("6 6", "u", "5 5").undone == 1
     assert [cast(Graded, j.verdict).scores["helpful"] for j in desk.said] == [5]
+
+
+def test_a_text_that_was_withdrawn_meanwhile_ends_the_question_and_no_more(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Kills: a traceback, or a question before which nobody can do anything but stop."""
+    eve = "r-0000000000ee"
+    wanted, records = asked(Kind.REVISE, ())
+    desk.people.post_to(eve, [wanted], records)
+    lease = desk.people.lease(eve)
+    assert lease is not None
+    judgment = said(desk.people, lease, verdict=Revised(text="better"))
+    desk.people.submit(lease, judgment, "key-of-eve")
+    texts = [Response(prompt=wanted.prompt, text="x")]
+    texts += [Response(prompt=wanted.prompt, text="better", parents=(judgment.id,))]
+    pair = Question(asks=Kind.COMPARE, prompt=wanted.prompt, responses=tuple(text.id for text in texts))
+    desk.people.post([pair], [*records, *texts], priority=9.0)
+    desk.post(only("grade"))
+
+    monkeypatch.setattr(desk.people, "beat", lambda *_: desk.people.withdraw_everything(eve))
+    tally = desk.says("1", "6 3")
+    assert (tally.answered, [one.question for one in desk.said]) == (1, [only("grade")[0].id])
+    assert "a text of this question was withdrawn" in desk.out

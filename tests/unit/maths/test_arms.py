@@ -36,7 +36,7 @@ def test_an_arm_that_asks_one_thing_only_harms_and_its_opposite_helps() -> None:
     question = np.arange(400) // 2
     harm = arm_gain(narrow, broad, held, question, 8, rng)
     help_ = arm_gain(broad, narrow, held, question, 8, rng)
-    assert (harm.said, help_.said, harm.votes) == ("harms", "helps", 200)
+    assert (harm.said, help_.said, harm.votes) == ("harms, by these votes", "helps, by these votes", 200)
     assert harm.gain.high < 0 < help_.gain.low
 
 

@@ -9,12 +9,15 @@ from accord.catalog import build
 from accord.desk import FrontDesk
 from accord.errors import PlanError, Unreadable
 from accord.feedback import Asking, StageFeedback
-from accord.records import Judgment, Prompt, Response
+from accord.overseers.qualified import Case, Examination
+from accord.records import By, Judgment, Kind, Prompt, Ranked, Response
 from accord.records.rows import Group
 from accord.stores.memory import MemoryStore
 from accord.worker import Worker
 
 GRADERS = """
+import pathlib
+
 def longer(prompts, answers):
     return [float(len(answer)) for answer in answers]
 
@@ -23,6 +26,11 @@ def shorter(prompts, answers):
 
 def same(prompts, answers):
     return [1.0] * len(answers)
+
+def sometimes_down(prompts, answers):
+    if pathlib.Path("down").exists():
+        raise OSError("no route to host")
+    return longer(prompts, answers)
 
 def mostly_silent(prompts, answers):
     return [float(len(answer)) if prompt.endswith("00?") or "why" in prompt else None
@@ -86,6 +94,50 @@ def test_an_examination_on_record_is_not_held_again(place):
     judged(overseer("longer"), "why?", store=store)
     _, _, asked = judged(overseer("longer"), "how?", store=store)
     assert asked == 2
+
+
+def test_a_server_that_is_down_is_not_at_chance(place):
+    """Kills: an outage on record as a failed examination, for this judge and file for ever."""
+    store = MemoryStore()
+    (place / "down").touch()
+    columns, (one,), _ = judged(overseer("sometimes_down"), "why?", store=store)
+    assert (columns.missing.tolist(), one.abstention) == ([True], "error")
+    assert "200 of 200 questions were not answered" in one.note
+    (place / "down").unlink()
+    columns, _, _ = judged(overseer("sometimes_down"), "why?", store=store)
+    assert columns.values["p"].tolist() == [1.0]
+
+
+class Half:
+    """Right in every second case; out of reach for the first ones."""
+
+    answers, config = frozenset({Kind.COMPARE}), "half"
+
+    def __init__(self, away: int) -> None:
+        self._away = away
+
+    async def judge(self, question, desk):
+        number = int(desk.read(question.prompt).text)
+        by = By(type="model", name="half", config="half")
+        if number < self._away:
+            return Judgment(question=question.id, by=by, abstention="unreachable")
+        good, bad = sorted(question.responses, key=lambda one: desk.read(one).text, reverse=number % 2 > 0)
+        return Judgment(question=question.id, by=by, verdict=Ranked(tiers=((good,), (bad,))))
+
+
+@pytest.mark.parametrize(("away", "held"), [(100, False), (60, True)])
+def test_an_outage_counts_only_where_it_could_have_decided(away, held):
+    """Of the others half are right. With 100 right ones more it would be 150 of 200, with 60 only 130, which
+    is .65 and no more."""
+    cases = [Case(Prompt.of(str(n)), "a", "b") for n in range(200)]
+    desk = FrontDesk(lambda records: None, lambda: None)
+    examination = Examination(Half(away), cases)
+    with Worker() as worker:
+        said = worker.run(desk.ask(examination, examination.question))
+    if held:
+        assert json.loads(said.verdict.text) == {"right": 70.0, "answered": 140, "asked": 200}
+    else:
+        assert (said.abstention, said.note) == ("unreachable", "100 of 200 questions were not answered")
 
 
 def test_the_file_is_part_of_the_hash(place):

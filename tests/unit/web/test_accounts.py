@@ -29,6 +29,7 @@ def test_a_link_holds_as_long_as_was_chosen(site: Any) -> None:
     site.now += 901
     assert site.visitor().post("/link", data={"code": code}).status_code == 410
     assert owner.post("/accounts", data={**data, "name": "Cy", "valid": "999999999"}).status_code == 422
+    assert site.identity.accounts.named("Cy") is None, "an account without a link that nobody sees"
 
 
 @pytest.mark.parametrize("role", ["owner", "manager"])

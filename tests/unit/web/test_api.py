@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from accord.records import Judgment, Ranked
+from accord.records import Judgment, Kind, Message, Prompt, Question, Ranked, Response
 
 
 def turn(program: Any) -> Any:
@@ -160,3 +160,27 @@ def test_progress_is_counts_and_nobody_s_name(site: Any) -> None:
     assert board.json()["slots"] == {"open": 2, "leased": 0, "closed": 1, "void": 0}
     assert site.account("Ann", "rater").pseudonym not in board.text
     assert site.program("Ann", "rater", "read").get("/api/progress").status_code == 403
+
+
+def test_all_that_the_page_shows_is_in_the_question(site: Any) -> None:
+    """Kills: a program that judges in hindsight without what followed, or an answer without its turns."""
+    start = Prompt.of("the first question")
+    on = start.then("a turn", Message(role="user", content="and then?"))
+    answers = [Response(prompt=start.id, text="at once"), Response(prompt=on.id, text="later")]
+    followed = Response(prompt=start.id, text="It broke\u200b after a week.")
+    asked = Question(
+        asks=Kind.COMPARE,
+        prompt=start.id,
+        responses=tuple(one.id for one in answers),
+        evidence=(followed.id,),
+    )
+    site.people.post([asked], [start, on, *answers, followed])
+    got = turn(site.program("Ann", "rater", "label"))["question"]
+    assert got["evidence"] == [{"who": "", "text": "It broke\u200b after a week."}]
+    assert got["hindsight"] is False
+    before = {one["text"]: one["before"] for one in got["answers"]}
+    assert before["at once"] == []
+    assert [(one["who"], one["text"]) for one in before["later"]] == [
+        ("Model", "a turn"),
+        ("Person", "and then?"),
+    ]

@@ -4,45 +4,22 @@ from __future__ import annotations
 
 import re
 import shutil
+from base64 import urlsafe_b64encode
 from collections.abc import Iterator
-from html import unescape
 from pathlib import Path
-from typing import Any
 
 import pytest
 from starlette.testclient import TestClient
+from unit.web.rating import Rater
 from web.seeded import EXAMPLE, Seeded, asked, hindsight, prompt_of, seed
 
 from accord.overseers.human import human_config
 from accord.records import Instrument, Kind, Message, Prompt, Question, Ranked, Response
 from accord.stores.people import People, Project
 from accord.web.app import build
-from accord.web.state import WebSettings
+from accord.web.state import Limit, WebSettings
 
 JSON = {"accept": "application/json"}
-
-
-class Rater:
-    """A client that is signed in, and reads forms as a browser would."""
-
-    def __init__(self, seeded: Seeded, session: str) -> None:
-        app = build(seeded.people, seeded.identity, WebSettings(hosts=frozenset({"testserver"})))
-        self.http = TestClient(app, headers={"sec-fetch-site": "same-origin"}, follow_redirects=False)
-        self.http.cookies.set("accord", session)
-
-    def form(self, path: str = "/label") -> dict[str, str]:
-        page = self.http.get(path)
-        assert page.status_code == 200, page.text
-        found = re.search(r'action="(/label/\d+)"', page.text)
-        assert found is not None, page.text
-        hidden = re.findall(r'type="hidden" name="(\w+)" value="([^"]*)"', page.text)
-        return {"action": found[1], **{name: unescape(value) for name, value in hidden}}
-
-    def send(
-        self, form: dict[str, str], after: str = "", headers: dict[str, str] | None = None, **more: str
-    ) -> Any:
-        data = {name: value for name, value in {**form, **more}.items() if name != "action"}
-        return self.http.post(f"{form['action']}{after}", data=data, headers=headers)
 
 
 @pytest.fixture
@@ -236,6 +213,19 @@ def test_a_text_that_distresses_is_covered_until_asked(seeded: Seeded, rater: Ra
     assert 'class="cover"' not in rater.http.get("/label").text
 
 
+@pytest.mark.parametrize(("kind", "texts"), [(Kind.COMPARE, ("x1", "x2", "x3")), (Kind.REVISE, ("x1",))])
+def test_each_text_of_it_is_covered_in_every_task(
+    seeded: Seeded, rater: Rater, kind: Kind, texts: tuple[str, ...]
+) -> None:
+    """Kills: answers of a ranking, and what is to be corrected, in sight beside a prompt that is covered."""
+    question, records = asked(kind, texts, prompt_of("something cruel", distressing=True))
+    seeded.people.post([question], records, priority=9.0)
+    page = rater.http.get("/label").text
+    open_ = re.sub(r'<details class="cover">.*?</details>', "", page, flags=re.DOTALL)
+    assert [text for text in ("something cruel", *texts) if text in open_] == []
+    assert [text for text in ("something cruel", *texts) if text not in page] == []
+
+
 def test_nothing_of_models_or_selection_reaches_the_page(seeded: Seeded, rater: Rater) -> None:
     prompt = Prompt.of("hello")
     answers = [Response(prompt=prompt.id, text=t, policy="secret-model@7", seed="secret-seed") for t in "xy"]
@@ -271,7 +261,9 @@ def test_keys_are_remapped_switched_off_and_never_shared(rater: Rater) -> None:
     assert '<kbd data-key="a">1</kbd>' in rater.http.get("/label").text
 
 
-@pytest.mark.parametrize("cookie", ["x", "bnVsbA==", "e30=", "eyJ3aG8iOiAxfQ==", "/w=="])
+@pytest.mark.parametrize(
+    "cookie", ["x", "bnVsbA==", "e30=", "eyJ3aG8iOiAxfQ==", "/w==", urlsafe_b64encode(b"[" * 3000).decode()]
+)
 def test_a_cookie_that_somebody_wrote_changes_nothing(rater: Rater, cookie: str) -> None:
     rater.http.cookies.set("accord-ways", cookie)
     assert '<kbd data-key="a">1</kbd>' in rater.http.get("/label").text
@@ -313,14 +305,91 @@ def test_a_ranking_and_a_critique_go_on_without_a_script(seeded: Seeded, rater: 
     question, records = asked(Kind.COMPARE, ("x", "y", "z"))
     seeded.people.post([question], records, priority=9.0)
     form = rater.form()
-    moved = rater.send(form, move="up:C")
+    moved = rater.send(form, "/page", move="up:C")
     assert 'name="order" value="A&gt;C&gt;B"' in moved.text
     assert rater.send(form, order="A>C>B", send="1").status_code == 303
     rater.send(rater.form(), choice="A")
     form = rater.form()
-    more = rater.send(form, **{"point-0-text": "one", "more": "1"})
+    more = rater.send(form, "/page", **{"point-0-text": "one", "more": "1"})
     assert more.status_code == 200
     assert "Point 2" in more.text
     assert re.search(r'data-left="(59\d|60\d)"', more.text), "a page that was drawn anew has lost its lease"
     assert "one</textarea>" in more.text
     assert len(seeded.people.current()) == 2
+
+
+def test_a_page_that_is_drawn_anew_is_no_submit(seeded: Seeded) -> None:
+    """Kills: a ranking without a script that uses up the submits of its rater by moving answers."""
+    question, records = asked(Kind.COMPARE, ("x", "y", "z"))
+    seeded.people.post([question], records, priority=9.0)
+    rater = Rater(seeded, seeded.session)
+    settings = WebSettings(hosts=frozenset({"testserver"}), submits=Limit(1, 240.0))
+    cookies = rater.http.cookies
+    rater.http = TestClient(
+        build(seeded.people, seeded.identity, settings),
+        headers={"sec-fetch-site": "same-origin"},
+        follow_redirects=False,
+        cookies=cookies,
+    )
+    form = rater.form()
+    page = rater.http.get("/label").text
+    assert re.findall(r'value="up:C" formaction="([^"]+)"', page) == [f"{form['action']}/page"]
+    for _ in range(3):
+        assert rater.send(form, "/page", move="up:C").status_code == 200
+    assert rater.send(form, order="A>C>B", send="1").status_code == 303
+    assert rater.send(rater.form(), choice="A").status_code == 429
+
+
+def test_a_text_that_was_withdrawn_meanwhile_is_told_and_passed_over(seeded: Seeded, rater: Rater) -> None:
+    """Kills: a fault of the server for whoever has the page open."""
+    ruth = another(seeded)
+    account = seeded.identity.accounts.named("Ruth")
+    assert account is not None
+    wanted, records = asked(Kind.REVISE, ())
+    seeded.people.post_to(account.pseudonym, [wanted], records)
+    assert ruth.send(ruth.form(), text="better").status_code == 303
+    said = seeded.people.current()[0].judgment
+    texts = [Response(prompt=wanted.prompt, text="x")]
+    texts += [Response(prompt=wanted.prompt, text="better", parents=(said.id,))]
+    pair = Question(asks=Kind.COMPARE, prompt=wanted.prompt, responses=tuple(text.id for text in texts))
+    seeded.people.post([pair], [*records, *texts], priority=9.0)
+    form = rater.form()
+    assert form["question"] == pair.id
+    seeded.people.withdraw_everything(account.pseudonym)
+    for after, more in [("", {"choice": "A"}), ("/skip", {"reason": "other"})]:
+        told = rater.send(form, after, **more)
+        assert (told.status_code, "was withdrawn" in told.text) == (410, True)
+    assert rater.send(form, choice="A", headers=JSON).json()["says"].startswith("A text of this question")
+    assert rater.form()["question"] != pair.id
+
+
+def test_only_the_first_letter_of_a_title_is_made_a_capital(seeded: Seeded, rater: Rater) -> None:
+    """Kills: "Answer a: helpful", and a refusal that names the answer b."""
+    scale = Instrument(scale=(1, 3), dimensions=("care for Ann",))
+    question, records = asked(Kind.GRADE, ("x", "y"), instrument=scale)
+    seeded.people.post([question], records, priority=9.0)
+    assert "Answer A: care for Ann" in rater.http.get("/label").text
+    assert rater.send(rater.form(), "/skip", reason="other").status_code == 303
+    assert "A, B, tie, bad; choose the better answer" in rater.send(rater.form()).text
+
+
+def test_a_slot_beyond_all_numbers_is_nowhere(rater: Rater) -> None:
+    form = rater.form()
+    assert rater.send({**form, "action": f"/label/{2**70}"}, choice="A").status_code == 404
+
+
+def test_a_skip_is_not_told_as_an_answer(seeded: Seeded, rater: Rater) -> None:
+    rater.send(rater.form(), "/skip", reason="other")
+    rater.send(rater.form(), none="1")
+    assert "You are through with 2 of 2, 1 of them skipped." in rater.http.get("/label").text
+
+
+def test_a_late_answer_that_is_undone_is_told_so(seeded: Seeded, rater: Rater) -> None:
+    """Kills: a page that says that nothing was taken back, though it was."""
+    form = rater.form()
+    rater.send(form, choice="A")
+    form["key"] = "f" * 32  # of another tab
+    assert rater.send(form, choice="B", headers=JSON).json()["state"] == "late"
+    assert rater.http.post("/label/undo").headers["location"] == "/label?said=back"
+    assert "not yours any more" in rater.http.get("/label?said=back").text
+    assert [said.standing for said in seeded.people.current(standing=("vote", "late"))] == ["vote"]

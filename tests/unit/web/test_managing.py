@@ -13,7 +13,7 @@ from filled import LAZY, Filled, fill
 from raters import comparisons, pseudonym, said
 from unit.web.site import Site
 
-from accord.records import Ranked
+from accord.records import Kind, Prompt, Question, Ranked, Response
 from accord.stores.people import Project, Qualification
 from accord.stores.people.gold import gold_in
 from accord.stores.people.quality import disputed, next_for, settled
@@ -203,12 +203,18 @@ def test_gold_is_shown_when_it_was_answered_and_disputed_with_one_button(own: Fi
     assert "You have answered none yet" in browser.get("/me/checks").text
     more = comparisons(30, "More")
     own.people.post(more.questions, more.records)
-    while not {one.question for one in own.people.current(rater=rater.pseudonym)} & known:
+
+    def answer() -> None:
         lease = next_for(own.people, rater.pseudonym)
         assert lease is not None
         a, b = own.people.read(lease.question).responses  # type: ignore[attr-defined]
         judgment = said(own.people, lease, verdict=Ranked(tiers=((b,), (a,))))
         own.people.submit(lease, judgment, secrets.token_hex(8))
+
+    while not {one.question for one in own.people.current(rater=rater.pseudonym)} & known:
+        answer()
+    assert "You have answered none yet" in browser.get("/me/checks").text  # it may still be taken back
+    answer()
     page = browser.get("/me/checks")
     (judgment_id,) = re.findall(r'name="judgment" value="(\w+)"', page.text)
     assert "What is" in text_of(page)
@@ -280,3 +286,61 @@ def test_exports_are_explained_and_nothing_is_downloaded(project: Filled) -> Non
     text = text_of(site_of(project).signed_in("Mona", "manager").get("/manage/export"))
     assert f"accord export data {project.people.where} --as preference" in text
     assert f"--groups {project.identity.where}" in text
+
+
+def test_adjudicators_pass_over_what_was_withdrawn(own: Filled) -> None:
+    """Kills: one withdrawn text on which raters differed, and no adjudicator gets any question any more."""
+    origin = own.people.current()[0]
+    prompt = Prompt.of("Which of these?")
+    one = Response(prompt=prompt.id, text="one")
+    other = Response(prompt=prompt.id, text="other", parents=(origin.judgment.id,))
+    question = Question(asks=Kind.COMPARE, prompt=prompt.id, responses=(one.id, other.id))
+    own.people.post([question], [prompt, one, other], slots=2, priority=99.0)
+    for rater, tiers in [
+        (pseudonym(91), ((one.id,), (other.id,))),
+        (pseudonym(92), ((other.id,), (one.id,))),
+    ]:
+        lease = own.people.lease(rater)
+        assert lease is not None
+        assert lease.question == question.id
+        own.people.submit(lease, said(own.people, lease, verdict=Ranked(tiers=tiers)), secrets.token_hex(8))
+    own.people.withdraw_everything(origin.rater)
+    divided = Board(own.people, lambda: 0.0).latest().figures.divided  # type: ignore[union-attr]
+    assert question.id in {one.question for one in divided}
+    site = site_of(own)
+    assert "(a text was withdrawn)" in text_of(site.signed_in("Mona", "manager").get("/manage"))
+    assert site.signed_in("Mona", "manager").get(f"/manage/questions/{question.id}").status_code == 410
+    own.identity.consents.agree(site.account("Ute", "adjudicator").id, "1")
+    browser = site.signed_in("Ute", "adjudicator")
+    for _ in divided:
+        page = browser.get("/manage/adjudicate")
+        assert page.status_code == 200
+        assert question.id not in page.text
+        found = dict(re.findall(r'name="(question|shown_at)" value="([^"]+)"', page.text))
+        if found:
+            browser.post("/manage/adjudicate", data={**found, "reason": "other"})
+    assert "Nothing to adjudicate" in browser.get("/manage/adjudicate").text
+
+
+def test_an_adjudicator_moves_answers_and_is_covered_from_what_distresses(own: Filled) -> None:
+    """Kills: an order that a client made up and the page trips over; a cruel text in sight."""
+    prompt = Prompt.of("something cruel").model_copy(update={"columns": {"distressing": True}})
+    answers = [Response(prompt=prompt.id, text=f"cruel {n}") for n in range(3)]
+    ids = tuple(answer.id for answer in answers)
+    question = Question(asks=Kind.COMPARE, prompt=prompt.id, responses=ids)
+    own.people.post([question], [prompt, *answers])
+    site = site_of(own)
+    own.identity.consents.agree(site.account("Ute", "adjudicator").id, "1")
+    browser = site.signed_in("Ute", "adjudicator")
+    sent = {"question": question.id, "shown_at": "1", "move": "up:C"}
+    orders: list[str] = []
+    for order in ("", "A>B>C", "Z>A", "A>B>C>C"):
+        page = browser.post("/manage/adjudicate", data={**sent, "order": order})
+        assert page.status_code == 200, order
+        orders += re.findall(r'name="order" value="([^"]*)"', page.text)
+    assert orders == ["A&gt;B&gt;C", "A&gt;C&gt;B", "A&gt;B&gt;C", "A&gt;B&gt;C"]
+    manager = site.signed_in("Mona", "manager").get(f"/manage/questions/{question.id}").text
+    for text in (page.text, manager):
+        open_ = re.sub(r'<details class="cover">.*?</details>', "", text, flags=re.DOTALL)
+        assert "cruel" in text
+        assert "cruel" not in open_

@@ -9,6 +9,8 @@ from typing import Any
 import httpx
 import pytest
 
+from accord.errors import Away
+from accord.stores.people import Project, Qualification
 from accord.web.state import Limit
 
 CSP = {
@@ -267,3 +269,37 @@ def test_problems_are_json_for_programs_and_pages_for_people(site: Any) -> None:
     assert "<h1>There is no such page</h1>" in page.text
     assert site.visitor(Accept="application/json").get("/nope").json()["error"] == "There is no such page"
     assert site.visitor().delete("/account").status_code == 405
+
+
+def test_a_null_character_is_refused_before_a_database_sees_it(site: Any) -> None:
+    """PostgreSQL keeps none: each would be a fault of the server, also of whoever is not signed in."""
+    manager = site.signed_in("Mona", "manager")
+    for path in ("/manage/questions/%00", "/instructions?question=%00", "/accounts/%00/link"):
+        assert manager.get(path).status_code == 404, path
+    told = site.visitor().post("/signin", data={"name": "\0", "passphrase": "x"})
+    assert (told.status_code, "null character" in told.text) == (400, True)
+
+
+def test_a_file_that_a_page_needs_and_cannot_read_is_in_the_log(
+    site: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    wanted = Qualification(questions="/nowhere/gold.jsonl")
+    site.people.keep_project(Project(qualification=wanted))
+    assert site.signed_in("Ann", "rater").get("/label").status_code == 500
+    assert ["gold.jsonl" in record.getMessage() for record in caplog.records] == [True]
+
+
+def test_a_database_that_is_away_is_asked_again_and_not_shown(
+    site: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Kills: a 409, on which a page drops the answer that it keeps; the address of the database on a page."""
+
+    def away(*_: object, **__: object) -> None:
+        raise Away("/srv/labels.db: another process has been writing for 60 s")
+
+    browser = site.signed_in("Ann", "rater")
+    monkeypatch.setattr(type(site.people), "lease", away)
+    told = browser.get("/label")
+    assert (told.status_code, told.headers["retry-after"]) == (503, "3")
+    assert "labels.db" not in told.text
+    assert ["labels.db" in record.getMessage() for record in caplog.records] == [True]

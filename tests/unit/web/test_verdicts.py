@@ -94,6 +94,7 @@ def test_both_bad_is_no_tie() -> None:
         ({"choice": ["A", "B"]}, "choice"),
         ({"choice": "A", "strength": "4"}, "strength"),
         ({"choice": "A", "strength": "0"}, "strength"),
+        ({"choice": "A", "strength": "2.5"}, "strength"),
         ({"choice": "tie", "strength": "2"}, "strength"),
         ({"choice": "A", "confidence": "101"}, "confidence"),
         ({"choice": "A", "confidence": "nan"}, "confidence"),

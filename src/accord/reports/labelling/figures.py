@@ -54,13 +54,14 @@ class Figures(NamedTuple):
 
 
 class Group(NamedTuple):
-    """A value that raters said of themselves: how many of those who voted, and their votes. Never of fewer
-    than k."""
+    """A value that raters said of themselves: how many of those who voted. Never of fewer than k.
+
+    Not how many votes: looked at twice, a sum tells whoever voted in between, and so who is in the group.
+    """
 
     attribute: str
     value: str
     raters: int
-    votes: int
 
 
 def figures(survey: Survey, minimum: int, now: float, marks: Callable[[Line], bool | None]) -> Figures:
@@ -104,15 +105,12 @@ def groups_of(
 ) -> tuple[list[Group], dict[str, int]]:
     """Groups of raters who voted, and how many values of each attribute are hidden. ``members``: by rater,
     with consent; ``shown``: which cells may be (``cells_shown`` at k)."""
-    votes = {work.rater: work.votes for work in works}
+    voted = {work.rater for work in works}
     found: list[Group] = []
     hidden: dict[str, int] = {}
-    for attribute in sorted({name for rater in votes for name in members.get(rater, {})}):
-        of = {rater: members[rater][attribute] for rater in votes if attribute in members.get(rater, {})}
-        sizes = Counter(of.values())
-        may = shown(sizes, len(votes))
+    for attribute in sorted({name for rater in voted for name in members.get(rater, {})}):
+        sizes = Counter(members[rater][attribute] for rater in voted if attribute in members.get(rater, {}))
+        may = shown(sizes, len(voted))
         hidden[attribute] = len(sizes) - len(may)
-        for value in may:
-            own = [rater for rater, said in of.items() if said == value]
-            found.append(Group(attribute, value, len(own), sum(votes[rater] for rater in own)))
+        found += [Group(attribute, value, sizes[value]) for value in may]
     return found, hidden

@@ -107,7 +107,10 @@ def ratings(survey: Survey, rng: np.random.Generator) -> Ratings:
         np.array([closed.get(question.id, False) for question in pairs.questions]),
         np.full(len(pairs.lines), -1),
     )
-    fits = all_fits(ballots, len(names), RANDOM)
+    try:
+        fits = all_fits(ballots, len(names), RANDOM)
+    except ArithmeticError as error:  # long chains of few votes do not come to rest
+        return Ratings((), (), len(pairs.lines), 0.0, str(error))
     ways = (("all votes", fits.unweighted), ("weighted", fits.weighted), ("random arm", fits.random_only))
     drawn = any(s is not None for s in selections)
     readings = [_reading(name, fit, kept) for name, fit in ways if name == "all votes" or drawn]
@@ -205,7 +208,10 @@ def arms(survey: Survey, rng: np.random.Generator) -> list[Arm]:
         helps = None
         if not why:
             own, random, held = (pairs.votes.take(which) for which in (own_V, random_V, held_V))
-            helps = arm_gain(own, random, held, question_V[held_V], len(items), rng)
+            try:
+                helps = arm_gain(own, random, held, question_V[held_V], len(items), rng)
+            except ArithmeticError as error:
+                why = str(error)
         found.append(Arm(name, *counts, helps, why))
     return found
 

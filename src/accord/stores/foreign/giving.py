@@ -13,7 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from accord.errors import PlanError
+from accord.errors import PlanError, Refused
 from accord.progress import Progress
 from accord.records import Question, Record
 from accord.stores.files import write_aside
@@ -47,7 +47,7 @@ class Wish(NamedTuple):
 class Gift(NamedTuple):
     """A file, and what is to be said of it: its rows, what they lost, and what stayed behind.
 
-    ``few``: votes of each rater below the minimum, who was left out.
+    ``few``: votes of each rater below the minimum, who was left out. ``seq``: the last event before.
     """
 
     data: bytes
@@ -55,6 +55,7 @@ class Gift(NamedTuple):
     export: Export
     late: int
     few: Mapping[str, int]
+    seq: int
 
     @property
     def digest(self) -> str:
@@ -66,6 +67,7 @@ def gift(people: People, wish: Wish, progress: Progress) -> Gift:
     """What is to leave, as asked; nothing has left yet. PlanError where the wish makes no sense."""
     _check(wish)
     progress.begin("reading")
+    seq = people.newest()
     said = people.current(standing=("vote", "late", *(("adjudicated",) if wish.shape == "jsonl" else ())))
     late = sum(one.standing == "late" for one in said)
     kept = [one for one in said if wish.late or one.standing != "late"]
@@ -76,16 +78,19 @@ def gift(people: People, wish: Wish, progress: Progress) -> Gift:
     progress.begin("writing")
     data, rows, export = _written(given, wish, kept, people.project().k)
     progress.end()
-    return Gift(data, rows, export, 0 if wish.late else late, few)
+    return Gift(data, rows, export, 0 if wish.late else late, few, seq)
 
 
 def give(people: People, made: Gift, wish: Wish, to: Path | None) -> str:
     """Note who uses what, then write it to ``to``, if it is to be a file; the note.
 
-    The note comes first: a file that nobody knows of would be the worse of the two.
+    The note comes first: a file that nobody knows of would be the worse of the two. Refused where somebody
+    withdrew an answer since it was read: whoever withdraws later finds the note.
     """
     note = f"export {wish.shape} {to.name if to else 'to a pipe'} sha256:{made.digest[:16]}"
     people.used(made.export.used, note)
+    if any(event.kind == "withdraw" for event in people.events(made.seq)):
+        raise Refused("somebody withdrew an answer meanwhile, so nothing was written\n  export again")
     if to is not None:
         write_aside(to, made.data)
     return note
@@ -145,7 +150,7 @@ def _written(given: Given, wish: Wish, said: Sequence[Said], k: int) -> tuple[by
 
 
 def _lines(export: Export) -> bytes:
-    return "".join(line_of(row) for row in export.rows).encode("utf-8")
+    return b"".join(line_of(row).encode("utf-8") for row in export.rows)
 
 
 def _standing(said: Said) -> Standing | None:

@@ -14,7 +14,7 @@ from typing import cast
 
 from accord.errors import Unreadable
 
-__all__ = ["Fields", "checked_fields", "raw_rows", "sifted_rows"]
+__all__ = ["Fields", "checked_fields", "raw_rows", "sifted_fields", "sifted_rows"]
 
 Fields = dict[str, object]
 
@@ -75,10 +75,11 @@ def _lines(file: Path, text: str) -> Iterator[tuple[int, Fields | Unreadable]]:
             except (ValueError, RecursionError) as error:
                 yield number, Unreadable(file, _LINE, f"{error}: {line[:80]!r}", number)
                 continue
-            yield number, _sifted(file, number, value, _LINE)
+            yield number, sifted_fields(file, number, value, _LINE)
 
 
-def _sifted(file: object, number: int, value: object, expected: str = _ROW) -> Fields | Unreadable:
+def sifted_fields(file: object, number: int, value: object, expected: str = _ROW) -> Fields | Unreadable:
+    """As ``checked_fields``, but what is wrong is handed out."""
     try:
         return checked_fields(file, number, value, expected)
     except Unreadable as problem:
@@ -96,7 +97,7 @@ def _array(file: Path, text: str) -> Iterator[tuple[int, Fields | Unreadable]]:
     except RecursionError as error:
         raise Unreadable(file, "one JSON array of objects", str(error)) from error
     for number, item in enumerate(items, start=1):
-        yield number, _sifted(file, number, item)
+        yield number, sifted_fields(file, number, item)
 
 
 def _parquet(file: Path) -> Iterator[tuple[int, Fields | Unreadable]]:
@@ -115,6 +116,6 @@ def _parquet(file: Path) -> Iterator[tuple[int, Fields | Unreadable]]:
             while rows := found.fetchmany(_ROWS_AT_ONCE):
                 for (row,) in cast("list[tuple[str]]", rows):
                     number += 1
-                    yield number, _sifted(file, number, json.loads(row))
+                    yield number, sifted_fields(file, number, json.loads(row))
     except duckdb.Error as error:
         raise Unreadable(file, "a Parquet file that duckdb can read", str(error).split("\n")[0]) from error

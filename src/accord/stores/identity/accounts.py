@@ -130,7 +130,9 @@ def name_key(name: str) -> str:
     >>> name_key(" Zoë  B ") == name_key("zoe\\u0308 b")
     True
     """
-    return " ".join(unicodedata.normalize("NFKC", name).casefold().split())
+    key = " ".join(unicodedata.normalize("NFKC", name).casefold().split())
+    # No name holds these, and PostgreSQL takes no null character, no database half a surrogate pair.
+    return "".join("\uffff" if unicodedata.category(c) in ("Cc", "Cs") else c for c in key)
 
 
 def _legible(name: str) -> str:

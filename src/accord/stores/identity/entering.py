@@ -127,7 +127,7 @@ class Passphrases:
             length = f"{_SHORTEST_PASSPHRASE} to {_LONGEST_PASSPHRASE}"
             raise Refused(f"a passphrase has {length} characters\n  several words are easy to remember")
         with self._working:
-            kept = _argon(os.urandom(16)).derive_phc_encoded(found.encode("utf-8"))
+            kept = _argon(os.urandom(16)).derive_phc_encoded(_bytes(found))
         with self._base.writing() as connection:
             holder = account_by(connection, "id", account)
             if holder is None:
@@ -142,7 +142,7 @@ class Passphrases:
         """The open account of that name and passphrase. One that is not there costs the same work."""
         from cryptography.exceptions import InvalidKey
 
-        given = _normal(passphrase)[:_LONGEST_PASSPHRASE].encode("utf-8")
+        given = _bytes(_normal(passphrase)[:_LONGEST_PASSPHRASE])
         with self._base.reading() as connection:
             account = account_by(connection, "name_key", name_key(name))
             query = "SELECT passphrase FROM account WHERE name_key = :key"
@@ -231,6 +231,10 @@ def _no_owner_yet(connection: Connection) -> None:
 def _normal(passphrase: str) -> str:
     # The same words typed on another keyboard may come in another Unicode form.
     return unicodedata.normalize("NFKC", passphrase)
+
+
+def _bytes(passphrase: str) -> bytes:
+    return passphrase.encode("utf-8", "surrogatepass")
 
 
 def _argon_class() -> type[Argon2id]:

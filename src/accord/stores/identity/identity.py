@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from accord.stores.database import Database, Keeping, address
+from accord.stores.database import Database, Keeping, Opened, address
 from accord.stores.identity.accounts import Accounts
 from accord.stores.identity.attempts import Attempts
 from accord.stores.identity.consents import Consents
@@ -29,11 +29,12 @@ _KEEPING = Keeping(
 )
 
 
-class Identity:
+class Identity(Opened):
     """``Identity.open(url)``. Every part has its own verbs, as ``identity.accounts.make(name, role)``."""
 
     def __init__(self, database: Database, clock: Callable[[], float]) -> None:
-        self._database, self._clock = database, clock
+        super().__init__(database)
+        self._clock = clock
         self.accounts = Accounts(self)
         self.links = Links(self)
         self.passphrases = Passphrases(self)
@@ -51,11 +52,6 @@ class Identity:
         """
         return cls(Database(address(str(url)), _KEEPING), clock)
 
-    @property
-    def where(self) -> str:
-        """The file, or the address without its password."""
-        return str(self._database.where)
-
     def reading(self) -> AbstractContextManager[Connection]:
         """One transaction that writes nothing."""
         return self._database.reading()
@@ -67,13 +63,3 @@ class Identity:
     def now(self) -> float:
         """Seconds since the epoch, by the clock it was opened with."""
         return self._clock()
-
-    def close(self) -> None:
-        """Let go of the database."""
-        self._database.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()

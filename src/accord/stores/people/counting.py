@@ -10,7 +10,7 @@ from accord.stores.people.said import Day, Progress, Rater
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-__all__ = ["progress", "raters"]
+__all__ = ["asked", "progress", "raters"]
 
 _DAY = {
     "sqlite": "date(at, 'unixepoch')",
@@ -48,6 +48,11 @@ def progress(connection: Connection, now: float) -> Progress:
         raters=tuple(raters(connection)),
         days=tuple(Day(str(row[0]), int(row[1])) for row in days),
     )
+
+
+def asked(connection: Connection) -> int:
+    """Questions that anybody may answer: each has a slot 0, which an index finds without reading a row."""
+    return connection.exec_driver_sql("SELECT count(*) FROM slot WHERE number = 0").scalar_one()
 
 
 def raters(connection: Connection, only: str | None = None) -> list[Rater]:

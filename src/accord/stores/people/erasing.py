@@ -9,7 +9,7 @@ from accord.stores.database import sql
 from accord.stores.people import journal
 from accord.stores.people.journal import Entry
 from accord.stores.people.leases import lock_rater, settle
-from accord.stores.people.posting import in_portions
+from accord.stores.people.posting import alone, in_portions
 from accord.stores.people.said import Use, Withdrawn
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ ERASED_FROM = ("judgment_event", "record", "draft")
 
 def erase(connection: Connection, now: float, rater: str) -> Withdrawn:
     """Inside a write transaction. What lies under the files' surface is tidied after it."""
+    alone(connection)
     lock_rater(connection, rater)
     said = connection.execute(
         sql(

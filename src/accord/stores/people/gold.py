@@ -155,7 +155,7 @@ def gold_in(file: str) -> Gold:
 @lru_cache(maxsize=8)  # every lease asks for it
 def _read(path: Path, _: int) -> Gold:
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8").split("\n")  # JSON may hold other ends of lines as they are
     except (OSError, UnicodeDecodeError) as error:
         raise Unreadable(path, "gold questions as JSON lines", str(error)) from error
     known = {

@@ -11,7 +11,7 @@ from accord.stores.database import sql
 from accord.stores.people import journal
 from accord.stores.people.journal import Entry, Stands
 from accord.stores.people.leases import lock_rater
-from accord.stores.people.posting import add, in_portions, lengths
+from accord.stores.people.posting import add, alone, in_portions, lengths, withdrawn
 from accord.stores.people.said import Happened, Standing
 
 if TYPE_CHECKING:
@@ -50,7 +50,8 @@ def ingest(
     said: Sequence[Voice],
 ) -> Ingested:
     """Inside a write transaction: all of it, or Refused."""
-    erased = _erased(connection, [*(r.id for r in records), *(v.judgment.id for v in said)])
+    alone(connection)
+    erased = withdrawn(connection, records) | _erased(connection, [voice.judgment.id for voice in said])
     whole = [q for q in questions if not erased & {q.prompt, *q.responses, *q.evidence}]
     add(connection, whole, [record for record in records if record.id not in erased])
     asked = {question.id: question for question in whole}

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Answer",
+    "Change",
     "Entry",
     "Stands",
     "add",
@@ -199,16 +200,24 @@ def answer(connection: Connection, question: str, slot: int) -> Answer:
     return Answer(said, row.state != "void")
 
 
-def changes(connection: Connection, after: int) -> list[tuple[str, int, int]]:
-    """Question, slot and number of all events behind ``after`` that belong to a slot."""
+class Change(NamedTuple):
+    """An event of a slot; or of none, and then it may be of any: words were withdrawn."""
+
+    question: str
+    slot: int | None
+    seq: int
+
+
+def changes(connection: Connection, after: int) -> list[Change]:
+    """What happened to slots behind ``after``, oldest first."""
     rows = connection.execute(
         sql(
-            "SELECT question, slot, seq FROM judgment_event WHERE seq > :after AND slot IS NOT NULL"
-            " ORDER BY seq"
+            "SELECT question, CASE WHEN note = 'everything' THEN NULL ELSE slot END, seq FROM judgment_event"
+            " WHERE seq > :after AND (slot IS NOT NULL OR note = 'everything') ORDER BY seq"
         ),
         {"after": after},
     )
-    return [(str(row[0]), int(row[1]), int(row[2])) for row in rows]
+    return [Change(*row) for row in rows]
 
 
 def _event(seq: int, at: float, kind: Happened, question: str, slot: int | None, *rest: str | None) -> Event:

@@ -13,7 +13,7 @@ from accord.stores.people.project import Project
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-__all__ = ["draft", "drop", "has", "keep", "keep_draft", "new_id", "note", "notes", "own_id", "project"]
+__all__ = ["draft", "drop", "keep", "keep_draft", "new_id", "note", "notes", "project", "value"]
 
 
 def keep(connection: Connection, key: str, value: str) -> None:
@@ -27,14 +27,15 @@ def keep(connection: Connection, key: str, value: str) -> None:
     )
 
 
-def drop(connection: Connection, key: str) -> None:
-    """No value under that key."""
-    connection.execute(sql("DELETE FROM meta WHERE key = :key"), {"key": key})
+def value(connection: Connection, key: str) -> str | None:
+    """What is kept under a key, None where there is nothing."""
+    return connection.execute(sql("SELECT value FROM meta WHERE key = :key"), {"key": key}).scalar()
 
 
-def has(connection: Connection, key: str) -> bool:
-    """Whether there is a value under that key."""
-    return _value(connection, key) is not None
+def drop(connection: Connection, key: str, only: str | None = None) -> None:
+    """No value under that key; ``only``: unless it is another one by now."""
+    statement = "DELETE FROM meta WHERE key = :key AND value = coalesce(:only, value)"
+    connection.execute(sql(statement), {"key": key, "only": only})
 
 
 def note(connection: Connection, about: str, key: str, says: str | None) -> None:
@@ -51,23 +52,18 @@ def notes(connection: Connection, about: str) -> dict[str, str]:
     return {str(row[0]).removeprefix(prefix): str(row[1]) for row in rows}
 
 
-def own_id(connection: Connection) -> str | None:
-    """The database's own id; None in its first moment."""
-    return _value(connection, "id")
-
-
 def new_id(connection: Connection) -> str:
     """Give the database an id, unless another process was faster; the one it has then."""
     connection.execute(
         sql("INSERT INTO meta (key, value) VALUES ('id', :id) ON CONFLICT (key) DO NOTHING"),
         {"id": secrets.token_hex(16)},
     )
-    return _value(connection, "id") or ""
+    return value(connection, "id") or ""
 
 
 def project(connection: Connection) -> Project:
     """The settings as last kept, the defaults where none were."""
-    found = _value(connection, "project")
+    found = value(connection, "project")
     return Project() if found is None else _project(found)
 
 
@@ -93,7 +89,3 @@ def keep_draft(connection: Connection, now: float, rater: str, question: str, bo
 @lru_cache(maxsize=8)  # every lease asks for it
 def _project(body: str) -> Project:
     return Project.model_validate_json(body)
-
-
-def _value(connection: Connection, key: str) -> str | None:
-    return connection.execute(sql("SELECT value FROM meta WHERE key = :key"), {"key": key}).scalar()

@@ -24,19 +24,23 @@ __all__ = [
     "release",
     "release_all",
     "settle",
+    "tries",
 ]
 
 _PSEUDONYM = re.compile(r"r-[0-9a-f]{12}")
 
 # Rows that are waited for come off the index in the order wanted. An expired lease is as good as none.
-# PostgreSQL adds SKIP LOCKED: what another transaction is just taking is passed over, not waited for.
+# PostgreSQL adds SKIP LOCKED: what another transaction is just taking is passed over, not waited for. Without
+# OFFSET it would make joins of NOT EXISTS, and read every slot there is for each one that is leased.
 TAKE = """
 UPDATE slot SET state = 'leased', rater = :rater, fence = fence + 1, lease_until = :now + :ttl
 WHERE id = (SELECT s.id FROM slot s
   WHERE s.round = :round AND s.wanted = :wanted AND s.state IN ('open', 'leased')
   AND (s.state = 'open' OR (s.state = 'leased' AND s.lease_until < :now))
-  AND NOT EXISTS (SELECT 1 FROM slot o WHERE o.question = s.question AND o.rater = :rater AND o.id <> s.id)
-  AND NOT EXISTS (SELECT 1 FROM seen n WHERE n.question = s.question AND n.rater = :rater)
+  AND NOT EXISTS (SELECT 1 FROM slot o WHERE o.question = s.question AND o.rater = :rater AND o.id <> s.id
+    LIMIT 1 OFFSET 0)
+  AND NOT EXISTS (SELECT 1 FROM seen n WHERE n.question = s.question AND n.rater = :rater
+    LIMIT 1 OFFSET 0)
   ORDER BY s.priority DESC, s.id LIMIT 1{skip_locked}
 ) RETURNING id, question, number, rater, fence, lease_until
 """
@@ -160,12 +164,17 @@ def counted(connection: Connection, rater: str, **changes: int) -> None:
     connection.execute(sql(statement), {"rater": rater, **changes})
 
 
-def qualify(connection: Connection, rater: str, at: float | None, tries: int | None = None) -> None:
-    """One more qualification round is marked, unless there are not ``tries`` before it; passed ``at`` that
+def tries(connection: Connection, rater: str) -> int:
+    """How many of a rater's qualification rounds were marked."""
+    query = sql("SELECT tries FROM rater WHERE rater = :rater")
+    return int(connection.execute(query, {"rater": rater}).scalar_one())
+
+
+def qualify(connection: Connection, rater: str, at: float | None, before: int | None = None) -> None:
+    """One more qualification round is marked, unless there are not ``before`` of them; passed ``at`` that
     time, or not."""
     lock_rater(connection, rater)
-    query = sql("SELECT tries FROM rater WHERE rater = :rater")
-    if tries is not None and connection.execute(query, {"rater": rater}).scalar_one() != tries:
+    if before is not None and tries(connection, rater) != before:
         return
     counted(connection, rater, tries=1)
     connection.execute(

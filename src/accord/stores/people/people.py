@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
+import secrets
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Self, cast
+from typing import TYPE_CHECKING, cast
 
 from accord.errors import Refused
 from accord.records import Judgment, Question, Record
-from accord.stores.database import Database, Keeping, address
+from accord.stores.database import Database, Keeping, Opened, address
 from accord.stores.people import (
     counting,
     erasing,
@@ -55,7 +56,7 @@ _KEEPING = Keeping(
 _TIDYING = 10.0  # seconds that a withdrawal waits for readers before it leaves the rest to the next opening
 
 
-class People:
+class People(Opened):
     """A queue of questions and the journal of what was said. Satisfies the port ``Queue``.
 
     Threads and processes may share a database. Raters are known by a pseudonym only: r- and 12 hexadecimal
@@ -64,9 +65,10 @@ class People:
     """
 
     def __init__(self, database: Database, clock: Callable[[], float] | None) -> None:
-        self._database, self._clock = database, clock
+        super().__init__(database)
+        self._clock = clock
         with database.reading() as connection:
-            own = kept.own_id(connection)
+            own = kept.value(connection, "id")
         if own is None:
             with database.writing() as connection:
                 own = kept.new_id(connection)
@@ -85,21 +87,6 @@ class People:
         Accord or another program made it.
         """
         return cls(Database(address(str(url)), _KEEPING), clock)
-
-    @property
-    def where(self) -> str:
-        """The file, or the address without its password."""
-        return str(self._database.where)
-
-    def close(self) -> None:
-        """Let go of the database."""
-        self._database.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     # What is asked
 
@@ -203,8 +190,9 @@ class People:
     def undo(self, rater: str, ttl: float = 600.0) -> Lease | None:
         """Take that rater's newest judgment back (event ``withdraw``), and lease them its slot again.
 
-        What else they held is released. None where there is nothing to take back. The journal keeps what was
-        said; only ``withdraw_everything`` erases.
+        What else they held is released. None where there is nothing to lease again: nothing was said, or it
+        is of a qualification round that is over (it stays), or it lies in no slot that is theirs (late, or
+        brought in: it is taken back). The journal keeps what was said; only ``withdraw_everything`` erases.
         """
         _check_ttl(ttl)
         with self._database.writing() as connection:
@@ -235,6 +223,11 @@ class People:
         with self._database.reading() as connection:
             found = counting.raters(connection, rater)
         return found[0] if found else Rater(rater, 0, 0, 0, None, None, None, 0)
+
+    def raters(self) -> list[Rater]:
+        """What everybody has done, by pseudonym."""
+        with self._database.reading() as connection:
+            return counting.raters(connection)
 
     def qualify(self, rater: str, passed: bool, tries: int | None = None) -> Rater:
         """Note the outcome of a qualification round; who passed may lease from the main round.
@@ -331,7 +324,8 @@ class People:
         """
         with self._database.writing() as connection:
             erased = erasing.erase(connection, self._now(connection), rater)
-            kept.keep(connection, "untidy", "1")
+            # Of its own: whoever has just tidied for somebody else must not take it away.
+            kept.keep(connection, "untidy", secrets.token_hex(8))
         return erased._replace(cleared=self._tidy())
 
     def rebuild(self) -> None:
@@ -339,8 +333,14 @@ class People:
         with self._database.writing() as connection:
             rebuilding.rebuild(connection)
 
+    def asked(self) -> int:
+        """How many questions anybody may answer: what one rater's page needs, without the rest of
+        ``progress``."""
+        with self._database.reading() as connection:
+            return counting.asked(connection)
+
     def progress(self) -> Progress:
-        """Counts for pages."""
+        """Counts of the whole project; reads every slot."""
         with self._database.reading() as connection:
             return counting.progress(connection, self._now(connection))
 
@@ -378,8 +378,9 @@ class People:
     def _tidy(self) -> bool:
         """Clear what a withdrawal left under the surface of the files, if there is anything."""
         with self._database.reading() as connection:
-            if not kept.has(connection, "untidy"):
-                return True
+            untidy = kept.value(connection, "untidy")
+        if untidy is None:
+            return True
         self._database.rewrite(*erasing.ERASED_FROM)
         until = time.monotonic() + _TIDYING
         while not self._database.truncate():
@@ -387,7 +388,7 @@ class People:
                 return False
             time.sleep(0.05)
         with self._database.writing() as connection:
-            kept.drop(connection, "untidy")
+            kept.drop(connection, "untidy", untidy)
         return True
 
 

@@ -17,8 +17,10 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
 __all__ = [
+    "APART",
     "Posting",
     "add",
+    "alone",
     "in_portions",
     "lengths",
     "post",
@@ -26,13 +28,16 @@ __all__ = [
     "read",
     "read_back",
     "unposted",
+    "withdrawn",
     "written",
 ]
 
 _AT_ONCE = 500  # ids per query
-# Slots for anybody count from 0, those for one rater from here: a run knows its slots by their numbers.
-_FREE, _ALL = 1_000, 10_000
-_LOCK = 7_233_117_262  # on PostgreSQL those who post queue by it, or two would give one number
+APART = 1_000
+"""Slots for anybody count from 0, those for one rater (gold, repeats, qualification) from here: a run knows
+its slots by their numbers."""
+_ALL = 10_000  # numbers of one question
+_LOCK = 7_233_117_262
 
 
 class Posting(NamedTuple):
@@ -48,8 +53,8 @@ class Posting(NamedTuple):
 
 def unposted(connection: Connection, posting: Posting) -> list[Question]:
     """Those that are not there, or with fewer slots than now asked for."""
-    if not 1 <= posting.slots <= _FREE:
-        raise Refused(f"{posting.slots} slots for a question\n  ask for 1 to {_FREE}")
+    if not 1 <= posting.slots <= APART:
+        raise Refused(f"{posting.slots} slots for a question\n  ask for 1 to {APART}")
     found = in_portions(
         connection,
         "SELECT question, count(*) FROM slot WHERE question IN :ids AND wanted = :wanted GROUP BY question",
@@ -63,13 +68,30 @@ def unposted(connection: Connection, posting: Posting) -> list[Question]:
 
 def post(connection: Connection, posting: Posting) -> None:
     """Inside a write transaction: add what is missing."""
-    if connection.dialect.name == "postgresql":
-        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_LOCK})")
+    alone(connection)
     questions = unposted(connection, posting)
     if not questions:
         return
     add(connection, questions, posting.records)
     _add_slots(connection, posting, [question.id for question in questions])
+
+
+def alone(connection: Connection) -> None:
+    """Nobody else brings in or erases texts until the transaction ends. Taken before any rater's row.
+
+    On PostgreSQL two who post would else give one number, and a text that comes in while the words it was
+    made of are withdrawn would stay.
+    """
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_LOCK})")
+
+
+def withdrawn(connection: Connection, records: Sequence[Record]) -> set[str]:
+    """Those that somebody took back, and those that were made of what somebody took back."""
+    ids = list({id_: None for record in records for id_ in (record.id, *record.parents)})
+    rows = in_portions(connection, "SELECT id FROM erased WHERE id IN :ids", ids)
+    erased = {str(row[0]) for row in rows}
+    return {record.id for record in records if not erased.isdisjoint((record.id, *record.parents))}
 
 
 def add(connection: Connection, questions: Sequence[Question], records: Sequence[Record]) -> None:
@@ -145,10 +167,7 @@ def _names(asked: Question) -> list[str]:
 
 
 def _add_records(connection: Connection, records: Sequence[Record]) -> None:
-    ids = [record.id for record in records]
-    if gone := [
-        str(row[0]) for row in in_portions(connection, "SELECT id FROM erased WHERE id IN :ids", ids)
-    ]:
+    if gone := sorted(withdrawn(connection, records)):
         raise Refused(
             f"{_listed(gone)}: withdrawn by the person who wrote it\n  ask without it, and delete your copy"
         )
@@ -188,9 +207,9 @@ def _add_slots(connection: Connection, posting: Posting, ids: Sequence[str]) -> 
     rows: list[dict[str, object]] = []
     for id_ in ids:
         # A rater has one slot of their own at most, so the next number is always a new one.
-        numbers = [_FREE + apart[id_]] if posting.wanted else range(free[id_], posting.slots)
+        numbers = [APART + apart[id_]] if posting.wanted else range(free[id_], posting.slots)
         if numbers and numbers[-1] >= _ALL:
-            raise Refused(f"question {id_[:12]}: was given to {_ALL - _FREE} raters\n  ask another question")
+            raise Refused(f"question {id_[:12]}: was given to {_ALL - APART} raters\n  ask another question")
         for number in numbers:
             rows.append({"id": seqs[id_] * _ALL + number, "question": id_, "number": number})
     kept = {"round": posting.round, "wanted": posting.wanted, "priority": posting.priority}

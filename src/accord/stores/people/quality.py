@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 from accord.errors import Refused, Unreadable
 from accord.records import Kind, Question, Ranked, Record
 from accord.stores.people.gold import Choice, Gold, gold_of, qualifying
-from accord.stores.people.surveying import APART, Line
+from accord.stores.people.posting import APART
+from accord.stores.people.surveying import Line
 
 if TYPE_CHECKING:
     from accord.stores.people.people import People
@@ -104,7 +105,8 @@ def _post_gold(people: People, rater: str, project: Project, votes: int) -> None
     if gold is None:
         return
     before = sum(planned(rater, n, project.gold, project.repeats) == "gold" for n in range(votes))
-    order = gold.order_for(rater, dropped(people))
+    known = {one.question for one in people.current(rater=rater, standing=("qualification",))}
+    order = gold.order_for(rater, dropped(people) | known)
     for question in order[before : before + 1]:
         people.post_to(rater, [question], gold.records(question))
 

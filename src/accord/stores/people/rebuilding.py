@@ -38,7 +38,7 @@ class _Replayed:
             case "adjudicate":
                 self._add(event, "adjudicated")
             case "amend":
-                self._drop(event.rater, event.replaces or "")
+                self._drop(event.rater, event.replaces or "", "vote")
                 self._add(event, "vote")
             case "withdraw":
                 fallen = self._drop(event.rater, event.id)
@@ -51,17 +51,20 @@ class _Replayed:
         place = (event.question, event.slot, event.rater, event.id)
         self.stands[event.seq] = Stands(event.seq, *place, event.at, standing, abstained)
 
-    def _drop(self, rater: str, judgment: str) -> Standing | None:
-        """The newest of that rater and id stands no longer; as what it stood."""
+    def _drop(self, rater: str, judgment: str, only: Standing | None = None) -> Standing | None:
+        """The newest of that rater and id stands no longer; as what it stood. ``only``: of such ones."""
         for seq in reversed(self.stands):
             row = self.stands[seq]
-            if (row.rater, row.judgment) == (rater, judgment):
+            if (row.rater, row.judgment) == (rater, judgment) and only in (None, row.standing):
                 return self.stands.pop(seq).standing
         return None
 
 
 def rebuild(connection: Connection) -> None:
     """Inside a write transaction. Leases are no part of the journal: those that no event contradicts stay."""
+    if connection.dialect.name == "postgresql":
+        # Whoever says anything locks their own row first: all wait, as they do on SQLite.
+        connection.exec_driver_sql("LOCK TABLE rater IN EXCLUSIVE MODE")
     rounds = connection.exec_driver_sql("SELECT question, number, round FROM slot").all()
     replayed = _Replayed({(str(row[0]), int(row[1])): str(row[2]) for row in rounds})
     after = 0

@@ -10,8 +10,9 @@ from accord.records import Judgment, Question
 from accord.stores.database import sql
 from accord.stores.people import journal
 from accord.stores.people.journal import Entry, Stands
-from accord.stores.people.leases import lock_rater, release_all, settle
-from accord.stores.people.posting import lengths, question
+from accord.stores.people.kept import project
+from accord.stores.people.leases import lock_rater, release_all, settle, tries
+from accord.stores.people.posting import APART, lengths, question
 from accord.stores.people.said import Lease, Receipt, Standing
 
 if TYPE_CHECKING:
@@ -157,7 +158,7 @@ def undo(connection: Connection, now: float, rater: str, ttl: float) -> Lease | 
         " AND standing <> 'adjudicated')",
         rater=rater,
     )
-    if not rows:
+    if not rows or _marked(connection, rows[0]):
         return None
     last = rows[0]
     release_all(connection, rater)
@@ -181,6 +182,22 @@ def undo(connection: Connection, now: float, rater: str, ttl: float) -> Lease | 
     journal.fall(connection, last)
     settle(connection, last.question)
     return _still(connection, Lease(*row)) if row else None
+
+
+def _marked(connection: Connection, last: Stands) -> bool:
+    """Whether its mark may have been seen: who knows what was wrong could put it right.
+
+    Of a qualification round when it is over; of gold as soon as anything else was said after it.
+    """
+    if last.standing == "vote" and last.slot is not None and last.slot >= APART:
+        newest = sql("SELECT max(seq) FROM judgment_event WHERE rater = :rater")
+        return int(connection.execute(newest, {"rater": last.rater}).scalar_one()) != last.seq
+    wanted = project(connection).qualification
+    if last.standing != "qualification" or wanted is None:
+        return False
+    where = "rater = :rater AND standing = 'qualification'"
+    given = len(journal.standing(connection, where, rater=last.rater))
+    return given <= tries(connection, last.rater) * wanted.asked
 
 
 def _still(connection: Connection, lease: Lease) -> Lease | None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 from accord.records import Question
 from accord.stores.database import sql
 from accord.stores.people import journal
-from accord.stores.people.posting import read_back
+from accord.stores.people.posting import APART, read_back
 from accord.stores.people.said import Standing
 
 if TYPE_CHECKING:
@@ -19,10 +19,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
-__all__ = ["APART", "Line", "Slots", "Survey", "survey"]
-
-APART = 1_000
-"""Slots from this number on are for one rater: gold, repeats, qualification."""
+__all__ = ["Line", "Slots", "Survey", "survey"]
 
 _FIELD = {"sqlite": "json_extract(body, '$.{0}')", "postgresql": "body::json ->> '{0}'"}
 _NONE: Any = {}

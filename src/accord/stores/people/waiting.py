@@ -22,6 +22,7 @@ class Watch:
     def __init__(self, database: Database, start: int) -> None:
         self._database, self._read_to = database, start
         self._last: dict[tuple[str, int], int] = {}
+        self._withdrawn = start
         self._looked = 0.0
         self._lock = threading.Lock()  # loops of several threads may wait
 
@@ -44,12 +45,16 @@ class Watch:
                 await asyncio.sleep(min(_TICK, left))
 
     def _newest(self, question: str, slot: int) -> int:
-        """The number of a slot's newest event; whoever asks first in a tick looks for all."""
+        """The newest event that may matter to a slot; whoever asks first in a tick looks for all."""
         with self._lock:
             if time.monotonic() - self._looked >= _TICK:
                 with self._database.reading() as connection:
                     found = journal.changes(connection, self._read_to)
                 for asked, number, seq in found:
-                    self._last[asked, number] = self._read_to = seq
+                    self._read_to = seq
+                    if number is None:
+                        self._withdrawn = seq
+                    else:
+                        self._last[asked, number] = seq
                 self._looked = time.monotonic()
-            return self._last.get((question, slot), 0)
+            return max(self._last.get((question, slot), 0), self._withdrawn)

@@ -4,9 +4,10 @@
 /** @typedef {import("./clock.js").Activity} Activity */
 /** @typedef {{ rater: string, action: string, body: string }} Unsent */
 
-const UNSENT = "accord-unsent"; // an answer that could not be sent; it holds its key, so it is kept once
+const UNSENT = "accord-unsent:"; // and its key: an answer until a server took it; by the key it is kept once
 const DRAFT = "accord-draft"; // what was written and could not be kept by the server
 const AGAIN = 3000; // milliseconds between two tries
+const LATER = [429, 502, 503, 504]; // too much at once, or a proxy without its server
 
 /** @param {HTMLFormElement} form @param {HTMLButtonElement | null} by */
 function bodyOf(form, by) {
@@ -79,13 +80,23 @@ function restore(form, question) {
   /** @type {{ rater: string, question: string, body: string }} */
   const draft = JSON.parse(found);
   if (draft.rater !== form.dataset.rater || draft.question !== question) return;
+  for (const box of form.querySelectorAll('input[type="checkbox"]')) /** @type {HTMLInputElement} */ (box).checked = false;
   for (const [name, value] of new URLSearchParams(draft.body)) {
-    const place = form.elements.namedItem(name);
-    if (place instanceof RadioNodeList) place.value = value;
-    else if (place instanceof HTMLTextAreaElement || place instanceof HTMLSelectElement) place.value = value;
-    else if (place instanceof HTMLInputElement && place.type === "checkbox") place.checked = true;
+    for (const place of form.querySelectorAll(`[name="${CSS.escape(name)}"]`)) {
+      if (place instanceof HTMLTextAreaElement) place.value = value;
+      else if (place instanceof HTMLSelectElement) chosen(place, value);
+      else if (!(place instanceof HTMLInputElement)) continue;
+      else if (place.type === "checkbox" || place.type === "radio") place.checked ||= place.value === value;
+      else if (place.type !== "hidden" || name === "order") place.value = value;
+    }
   }
   tell("What you had written is here again.");
+}
+
+/** A passage that was selected is in no list of a new page. @param {HTMLSelectElement} list @param {string} value */
+function chosen(list, value) {
+  list.value = value;
+  if (value && list.value !== value) list.append(new Option(`The passage you selected (${value})`, value, false, true));
 }
 
 /** @param {HTMLFormElement} form @param {HTMLButtonElement} by */
@@ -103,41 +114,53 @@ export async function send(form, by) {
   }
 }
 
-/** An answer that an earlier page could not send. @param {string} rater */
+/** Answers that earlier pages could not send. @param {string} rater */
 export async function resend(rater) {
-  const found = localStorage.getItem(UNSENT);
-  if (!found) return;
-  /** @type {Unsent} */
-  const unsent = JSON.parse(found);
-  if (unsent.rater === rater) await sent(unsent);
+  for (const name of Object.keys(localStorage).filter((one) => one.startsWith(UNSENT))) {
+    /** @type {Unsent} */
+    const unsent = JSON.parse(localStorage.getItem(name) ?? "null");
+    if (unsent?.rater === rater && (await sent(unsent))) return; // the next page sends the rest
+  }
 }
 
 /** Sends it until somebody answers; true where the page goes on. @param {Unsent} unsent */
 async function sent(unsent) {
+  const name = `${UNSENT}${new URLSearchParams(unsent.body).get("key")}`;
+  try {
+    localStorage.setItem(name, JSON.stringify(unsent));
+  } catch {
+    // No room for it here: it is sent all the same.
+  }
   for (;;) {
     try {
       const headers = { "Content-Type": "application/x-www-form-urlencoded", Accept: "application/json" };
       const answer = await fetch(unsent.action, { method: "POST", body: unsent.body, headers });
       const says = answer.headers.get("content-type")?.startsWith("application/json") ? await answer.json() : {};
       if (answer.ok && says.next) {
-        localStorage.removeItem(UNSENT);
+        localStorage.removeItem(name);
+        localStorage.removeItem(DRAFT);
         location.assign(says.next);
         return true;
       }
       if (answer.redirected || answer.status === 401) {
-        localStorage.setItem(UNSENT, JSON.stringify(unsent));
         tell("You were signed out. Your answer is kept in this browser: sign in, and it is sent.", true);
         return false;
       }
-      localStorage.removeItem(UNSENT);
-      refuse(says);
-      return false;
+      if (answer.status === 403) {
+        tell(`Your answer is kept in this browser, and not sent yet. ${says.says ?? ""}`.trim(), true);
+        return false;
+      }
+      if (!LATER.includes(answer.status)) {
+        localStorage.removeItem(name);
+        refuse(says);
+        return false;
+      }
+      tell("The server cannot take it yet. Your answer is kept in this browser and sent again by itself.", true);
     } catch (error) {
       if (!(error instanceof TypeError)) throw error;
-      localStorage.setItem(UNSENT, JSON.stringify(unsent));
       tell("No connection. Your answer is kept in this browser and sent as soon as there is one.", true);
-      await new Promise((go) => setTimeout(go, AGAIN));
     }
+    await new Promise((go) => setTimeout(go, AGAIN));
   }
 }
 

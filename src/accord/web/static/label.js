@@ -27,9 +27,9 @@ if (rater instanceof HTMLElement) void resend(rater.dataset.rater ?? "");
 function begin(form) {
   const activity = watchActivity(form);
   const task = form.dataset.task ?? "";
+  keepDrafts(form, activity); // first: the others draw what it brings back
   if (task === "ranking") watchRanking(form);
   const marks = task === "critique" ? watchMarks(form) : null;
-  keepDrafts(form, activity);
   holdLease(form, activity);
   listenToKeys(form, marks);
   form.addEventListener("submit", (event) => {

@@ -11,7 +11,7 @@ import pytest
 from accord.maths.agreement import Alpha, Undefined
 from accord.maths.arms import NO_EVIDENCE
 from accord.records import Instrument, Kind, Question, Selection
-from accord.reports.labelling import figures
+from accord.reports.labelling import figures, rating
 from accord.reports.labelling.covering import Work, finish
 from accord.reports.labelling.figures import groups_of
 from accord.reports.labelling.leaning import Leaning, flags, share
@@ -218,6 +218,27 @@ def test_one_policy_has_no_rating() -> None:
     assert "different policies" in found.why
 
 
+def test_ratings_that_do_not_come_to_rest_say_so_and_all_else_is_there(monkeypatch: Any) -> None:
+    """Sixty policies, each compared with the next one only. Kills: an error in place of every figure."""
+    questions: list[Question] = []
+    lines: list[Line] = []
+    policies: dict[str, str] = {}
+    for n in range(240):
+        question = pair(n, "random" if n % 2 else "split")
+        policies |= {f"a{n}": f"m{n % 60:02}", f"b{n}": f"m{n % 60 + 1:02}"}
+        questions.append(question)
+        lines += [line(question, "r", "b" if n < 60 else "a")]
+
+    def restless(*_: Any) -> None:
+        raise ArithmeticError("it moves on")
+
+    monkeypatch.setattr(rating, "arm_gain", restless)
+    found = of(survey(questions, lines, policies))
+    assert "compare items across the chain" in found.ratings.why
+    assert [arm.why for arm in found.gains] == ["it moves on"]
+    assert found.judged == 240
+
+
 def test_an_arm_that_adds_nothing_is_said_to_and_one_with_too_few_votes_too() -> None:
     """Kills: an interval that holds 0 and "helps"; arms compared on the votes they were fitted to."""
     parts = [voted(60, "random", 0.7, 1), voted(40, "split", 0.7, 2), voted(3, "bridge", 0.7, 3)]
@@ -240,5 +261,5 @@ def test_groups_of_fewer_than_k_are_hidden_and_one_more() -> None:
     of_age = ["old"] * 4 + ["young"] * 4 + ["rare"]
     members = {f"r{i}": {"age": age} for i, age in enumerate(of_age)} | {"nobody": {"age": "old"}}
     shown, hidden = groups_of(members, works, lambda sizes, voters: cells_shown(sizes, voters, 3))
-    assert [tuple(one) for one in shown] == [("age", "old", 4, 40)]
+    assert [tuple(one) for one in shown] == [("age", "old", 4)], "and no sum, whose growth would name people"
     assert hidden == {"age": 2}

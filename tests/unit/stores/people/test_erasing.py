@@ -152,6 +152,28 @@ def test_what_a_reader_keeps_from_being_cleared_is_cleared_at_the_next_opening(p
             assert found(people_file, [SECRET]) == []
 
 
+def test_one_who_tidies_takes_nobody_elses_mark_away(people_file, ann, bob, monkeypatch):
+    """Kills: a withdrawal that finds nothing to tidy, for another one has just tidied and says so."""
+    with People.open(people_file) as people, People.open(people_file) as other:
+        asked = comparisons(2)
+        people.post(asked.questions, asked.records)
+        answered(people, ann, rationale="mine")
+        answered(people, bob, rationale=SECRET)
+        truncate, tidy = people._database.truncate, other._tidy
+        monkeypatch.setattr(other, "_tidy", lambda: False)  # it comes to that only when the first one is done
+
+        def meanwhile():
+            done = truncate()
+            other.withdraw_everything(bob)
+            return done
+
+        monkeypatch.setattr(people._database, "truncate", meanwhile)
+        assert people.withdraw_everything(ann).cleared
+        assert found(people_file, [SECRET])
+        assert tidy()
+        assert found(people_file, [SECRET]) == []
+
+
 def test_marks_and_answers_that_were_shown_go_too(people_file, ann, bob):
     """A critique that was shown to others as evidence is a record made of the judgment: itself."""
     with People.open(people_file) as people:

@@ -33,6 +33,14 @@ def test_two_databases_have_two_ids(tmp_path):
         assert a.id != b.id
 
 
+def test_a_path_is_taken_as_it_stands(tmp_path):
+    """Kills: a file of answers named with a question mark, whose labels go into a file of another name."""
+    for name in ("what?.db", "50 %.db", "a#b&c=d.db"):
+        People.open(tmp_path / name).close()
+        assert (tmp_path / name).is_file()
+    assert not (tmp_path / "what").exists()
+
+
 def test_a_database_of_another_kind_is_refused(tmp_path, empty_sqlite):
     SqlStore(f"sqlite:///{tmp_path / 's.db'}").close()
     with pytest.raises(Refused, match=r"revision 0001.*\n.*name another labelling database"):

@@ -162,6 +162,16 @@ def test_a_question_for_one_rater_is_for_nobody_else_and_comes_first(people, ann
         people.submit(leases[0]._replace(rater=bob), said(people, leases[0]._replace(rater=bob)), "k")
 
 
+def test_what_anybody_may_answer_is_counted_without_what_is_for_one(people, ann):
+    """Kills: a total that grows with the gold and the repeats of others, or with slots."""
+    posted(people, 3, slots=2)
+    gold = comparisons(2, "gold")
+    people.post_to(ann, gold.questions, gold.records)
+    answered(people, ann)
+    assert (people.asked(), people.progress().questions) == (3, 5)
+    assert people.raters() == list(people.progress().raters) == [people.rater(ann)]
+
+
 def test_the_main_round_opens_to_those_who_passed(people, ann, bob, clock):
     people.keep_project(Project(qualification=Qualification(questions="gold.jsonl")))
     posted(people, 1)

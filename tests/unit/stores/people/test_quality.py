@@ -14,6 +14,7 @@ from accord.errors import Unreadable
 from accord.records import Question, Ranked
 from accord.stores.people import Lease, People, Project, Qualification
 from accord.stores.people.gold import Choice, gold_in
+from accord.stores.people.posting import APART
 from accord.stores.people.quality import (
     APART_VOTES,
     dispute,
@@ -25,7 +26,6 @@ from accord.stores.people.quality import (
     settle,
     tried,
 )
-from accord.stores.people.surveying import APART
 from accord.web.sitting import order_for
 
 ANN, BEN = pseudonym(1), pseudonym(2)
@@ -104,6 +104,19 @@ def test_gold_comes_where_it_is_planned_and_looking_twice_changes_nothing(
     # Nobody else is given what was posted for Ann.
     assert all(turn(people, BEN) is not None for _ in range(10))
     assert {one.question for one in people.current(rater=BEN) if one.question in known} != set(theirs)
+
+
+def test_one_file_may_be_of_both_gold_and_the_qualification(people: People, tmp_path: Path) -> None:
+    """Kills: a turn for gold on which nothing comes, for the qualification had asked it."""
+    file = gold_file(tmp_path)
+    wanted = Qualification(questions=file, asked=5)
+    people.keep_project(Project(gold=0.5, repeats=0, gold_questions=file, qualification=wanted))
+    posted = comparisons(20)
+    people.post(posted.questions, posted.records)
+    for _ in range(15):
+        turn(people, ANN)
+    ids, votes = gold_in(file).ids, people.current(rater=ANN)
+    assert [one.question in ids for one in votes] == [planned(ANN, n, 0.5, 0) == "gold" for n in range(10)]
 
 
 def test_a_repeat_is_an_own_comparison_twenty_votes_ago_in_swapped_order(people: People) -> None:
@@ -193,6 +206,40 @@ def test_one_more_try_with_other_questions_or_the_same_turned_then_none(
     assert turn(people, ANN) in posted.questions
 
 
+def test_what_was_marked_cannot_be_taken_back_and_put_right(people: People, tmp_path: Path) -> None:
+    """Kills: an undo of the last answer of a round whose marks are shown. One under way can be taken back."""
+    people.keep_project(qualifying(tmp_path))
+    for right in (True, False):
+        turn(people, ANN, right=right)
+    lease = people.undo(ANN)
+    assert lease is not None
+    answer(people, lease, right=False)
+    for right in (True, False):
+        turn(people, ANN, right=right)
+    following = next_for(people, ANN)  # the round is marked, and the next one begins
+    assert (people.rater(ANN).tries, following is not None) == (1, True)
+    assert people.undo(ANN) is None
+    assert [one.right for one in tried(people, ANN, people.project())] == [2]
+    assert turn(people, ANN) is not None
+    assert people.undo(ANN) is not None
+
+
+def test_gold_is_taken_back_only_as_long_as_nothing_was_said_after_it(people: People) -> None:
+    """Kills: an undo of one's way back to what was marked meanwhile. What was just sent may be a slip."""
+    asked = comparisons(3)
+    first, gold, after = asked.questions
+    people.post([first, after], asked.records)
+    turn(people, ANN)
+    people.post_to(ANN, [gold], asked.records)
+    turn(people, ANN)
+    assert people.undo(ANN) is not None
+    turn(people, ANN)
+    turn(people, ANN)
+    assert people.undo(ANN) is not None
+    assert people.undo(ANN) is None
+    assert [one.question for one in people.current(rater=ANN)] == [first.id, gold.id]
+
+
 def test_two_windows_mark_a_round_once(people: People, tmp_path: Path) -> None:
     people.keep_project(qualifying(tmp_path))
     people.qualify(ANN, passed=False, tries=0)
@@ -243,7 +290,8 @@ def test_gold_is_who_has_the_best_alone_on_top_or_just_the_tags(tmp_path: Path) 
     file = tmp_path / "mixed.jsonl"
     label = {"prompt": "Tone?", "answers": ["Go!"], "options": ["a", "b", "c"], "tags": ["c", "a"]}
     pair = {"prompt": "Which?", "answers": ["x", "y"], "best": 1, "known_by": "adjudicators", "agreed": 5}
-    file.write_text(f"{json.dumps(label | {'known_by': 'program'})}\n\n{json.dumps(pair)}\n")
+    ended = json.dumps(label | {"prompt": "Tone?\u2028", "known_by": "program"}, ensure_ascii=False)
+    file.write_text(f"{ended}\n\n{json.dumps(pair)}\n", encoding="utf-8")
     gold = gold_in(str(file))
     tone, which = gold.questions
     x, y = which.responses

@@ -121,6 +121,20 @@ def test_a_vote_from_elsewhere_can_be_taken_back(people, ann):
     assert following(people) == before and people.rater(ann).votes == 0
 
 
+def test_an_amendment_replaces_the_vote_and_not_what_came_late(people, ann):
+    """The same judgment stands twice: sent again under another key, after its slot was closed."""
+    asked = comparisons(1)
+    people.post(asked.questions, asked.records)
+    lease = people.lease(ann)
+    judgment = said(people, lease)
+    assert people.submit(lease, judgment, "k").state == "stored"
+    assert people.submit(lease, judgment, "another").state == "late"
+    people.amend(ann, judgment.id, said(people, lease, abstention="conflict"), "better")
+    before = following(people)
+    people.rebuild()
+    assert following(people) == before
+
+
 def test_votes_of_a_qualification_stay_what_they_were(people, ann):
     people.keep_project(Project(qualification=Qualification(questions="gold.jsonl")))
     gold = comparisons(1)

@@ -43,7 +43,8 @@ _COLUMNS = {
 
 
 class _Vote(NamedTuple):
-    """What one judgment says of each answer; ``tied``: how much of it is ties; ``bad``: all answers are."""
+    """What one judgment says of each answer; ``tied``: how much of it is ties; ``bad``: all answers are.
+    ``rater``: "" of what no person said."""
 
     rater: str
     shares: Mapping[str, float]
@@ -139,7 +140,8 @@ def _shares(votes: Sequence[_Vote], answers: Iterable[str]) -> list[float]:
 
 
 def _grouped(votes: Sequence[_Vote], answers: Sequence[str], groups: Memberships, k: int) -> list[JsonValue]:
-    voters = {vote.rater for vote in votes}
+    # People alone: what a model said is known elsewhere, and nobody can hide behind it.
+    voters = {vote.rater for vote in votes if vote.rater}
     found: list[JsonValue] = []
     for attribute in sorted({name for rater in voters for name in groups.get(rater, {})}):
         of = {rater: groups[rater][attribute] for rater in voters if attribute in groups.get(rater, {})}
@@ -174,7 +176,7 @@ def _votes(asked: Asked, lost: Counter[str]) -> dict[str, list[_Vote]]:
 
 def _said(asked: Asked, judgment: Judgment) -> dict[str, _Vote]:
     """One judgment's vote, of a grade one for each dimension; nothing where it abstains."""
-    rater = judgment.by.name
+    rater = judgment.by.name if judgment.by.type == "person" else ""
     match judgment.verdict:
         case Ranked() | Spread() if asked.question.asks is Kind.COMPARE:
             return {"": _compared(rater, votes_of(asked.question, judgment))}

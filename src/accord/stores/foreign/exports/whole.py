@@ -10,11 +10,11 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, cast
 
 from pydantic import JsonValue
 
-from accord.records import Judgment, Record
+from accord.records import JSON, Judgment, Record, finite
 from accord.stores.foreign.exports.given import Export, Fields, Given, made_of, named_by
 
 __all__ = ["FORMAT", "Kept", "Standing", "line_of", "whole"]
@@ -54,10 +54,9 @@ def whole(given: Given, kept: Sequence[Kept]) -> Export:
 
 
 def line_of(row: Mapping[str, object]) -> str:
-    """A row as a line of JSON."""
-    return json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n"
+    """A row as a line of JSON; a number that JSON does not have stands as its name, as it does in ids."""
+    return json.dumps(finite(cast(JSON, row)), ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def _record(record: Record) -> Fields:
-    body: dict[str, JsonValue] = json.loads(json.dumps(record.body(), allow_nan=False))
-    return {"kind": record.kind, "id": record.id, "body": body}
+    return {"kind": record.kind, "id": record.id, "body": cast(JsonValue, finite(record.body()))}

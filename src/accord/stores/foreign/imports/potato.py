@@ -19,6 +19,7 @@ again. The formats are those of Potato's documentation and source (github.com/da
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -29,7 +30,7 @@ from accord.records import By, Graded, Instrument, Kind, Labelled, Mark, Message
 from accord.stores.foreign.conversations import Unfit
 from accord.stores.foreign.imports.brought import Brought, Gathered, Row, by_of, source_of
 from accord.stores.foreign.rows import BLANK
-from accord.stores.foreign.tables import Fields, raw_rows, sifted_rows
+from accord.stores.foreign.tables import Fields, raw_rows, sifted_fields, sifted_rows
 
 __all__ = ["bring_potato", "is_potato"]
 
@@ -40,6 +41,7 @@ _BREAK = re.compile(r"<br\s*/?>")
 _PREFIX = re.compile(r"([A-Z]|\d{1,2})\. ")
 _STRONGEST = 3
 _UNCHECKED = (None, False, "false", "")
+_ORDERS = frozenset({"rank_order", "scale_value", "selection"})
 _FREE = frozenset({"text_box", "free_response", "justification"})
 
 _Labels = Mapping[str, Mapping[str, object]]
@@ -104,7 +106,7 @@ def _rows(file: Path) -> Iterator[tuple[int, Fields | Unreadable]]:
         return
     try:
         state = cast(object, json.loads(file.read_text(encoding="utf-8")))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise Unreadable(file, "a JSON file of Potato", str(error)) from error
     if not isinstance(state, dict):
         raise Unreadable(file, "one JSON object", str(state)[:80])
@@ -112,7 +114,8 @@ def _rows(file: Path) -> Iterator[tuple[int, Fields | Unreadable]]:
     labels, spans = (_object(file, state, f"instance_id_to_{name}_to_value") for name in ("label", "span"))
     for number, name in enumerate(dict.fromkeys((*labels, *spans)), start=1):
         row: Fields = {"id": name, "user_id": state.get("user_id")}
-        yield number, row | {"label_annotations": labels.get(name), "span_annotations": spans.get(name)}
+        said = {"label_annotations": labels.get(name), "span_annotations": spans.get(name)}
+        yield number, sifted_fields(file, number, row | said)
 
 
 def _object(file: Path, fields: Mapping[str, object], name: str) -> Fields:
@@ -138,7 +141,7 @@ def _items(file: Path | None) -> dict[str, Fields]:
 def _annotator(row: Row, file: Path) -> object:
     """Who the row is of; the folder of an annotator's own file bears their name."""
     named = row.fields.get("user_id") or row.fields.get("user")
-    return named or (file.parent.name if file.name in (_LINES, _STATE) else None)
+    return named or (file.resolve().parent.name if file.name in (_LINES, _STATE) else None)
 
 
 # Rows
@@ -262,6 +265,8 @@ def _scheme(
 
 def _ranked(row: Row, seen: _Seen, said: Mapping[str, object]) -> dict[str, Ranked] | None:
     """Orders by dimension, one without a name where there are none; None where it is no comparison."""
+    if (orders := sorted(said.keys() & _ORDERS)) and len(seen.ids) < 2:
+        raise Unfit(f"{orders[0]}: two texts or more", f"one: {seen.texts[0]!r}"[:80])
     if "rank_order" in said:
         tiers = [tier.split("=") for tier in str(said["rank_order"]).split(",")]
         return {"": Ranked(tiers=tuple(tuple(seen.named(one.strip()) for one in tier) for tier in tiers))}
@@ -300,16 +305,20 @@ def _grade(said: Mapping[str, object]) -> float | None:
         return None
     name, value = next(iter(said.items()))
     if name == "slider":
-        return _number(value)
+        if (number := _number(value)) is None:
+            raise Unfit("slider: a number", repr(value)[:80])
+        return number
     point = _SCALE.fullmatch(name)
     return float(point[1]) if point else None
 
 
 def _number(value: object) -> float | None:
+    """A finite one, or None."""
     try:
-        return float(str(value))
+        number = float(str(value))
     except ValueError:
         return None
+    return number if math.isfinite(number) else None
 
 
 # Highlights

@@ -108,6 +108,21 @@ def test_groups_are_shown_where_they_are_large() -> None:
     assert shares(compares(A, B), verdicts, None).rows[0]["groups"] == []
 
 
+def test_nobody_hides_behind_what_machines_said() -> None:
+    """Ten old, four young, ten models: whoever knows the models' votes finds the four. Kills: a model as one
+    of those who said nothing of themselves."""
+    groups = {rater(i): {"age": "old" if i < 10 else "young"} for i in range(14)}
+    question = compares(A, B)
+    by = [By(type="person", name=rater(i), config="c") for i in range(14)]
+    by += [By(type="model", name=f"m{i}", config="c") for i in range(10)]
+    judgments = tuple(Judgment(question=question.id, by=one, verdict=order(A, B)) for one in by)
+    records = {record.id: record for record in (WHY, *TEXTS)}
+    (row,) = distributions(Given((question,), judgments, records), groups).rows
+    assert (row["votes"], row["groups"]) == (24, [])
+    (more,) = distributions(Given((question,), judgments[:10], records), groups).rows
+    assert [group["value"] for group in more["groups"]] == ["old"]
+
+
 @pytest.mark.parametrize(
     ("sizes", "voters", "shown"),
     [

@@ -123,6 +123,15 @@ def test_everything_comes_back_bit_for_bit(tmp_path: Path, all_of_it: tuple[Give
     assert whole(again, back.kept).rows == made.rows
 
 
+def test_a_number_that_json_lacks_keeps_its_id(tmp_path: Path) -> None:
+    """Python reads NaN in a file of rows, and such a column stands with its prompt."""
+    prompt = Prompt(messages=Prompt.of("Why?").messages, columns={"a": float("nan"), "b": [float("-inf")]})
+    question = Question(asks=Kind.REVISE, prompt=prompt.id, responses=())
+    made = whole(Given((question,), (), {prompt.id: prompt}), [])
+    (back,) = bring_whole(written(made.rows, tmp_path)).records
+    assert (back.id, back.body()["columns"]) == (prompt.id, {"a": "NaN", "b": ["-Infinity"]})
+
+
 def lines() -> list[dict[str, Any]]:
     prompt = Prompt.of("Why?")
     text = Response(prompt=prompt.id, text="A")

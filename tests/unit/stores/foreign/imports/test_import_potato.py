@@ -123,6 +123,14 @@ def test_highlights_become_marks(tmp_path: Path) -> None:
         (row({"q": {"selection": "C"}}), r"\.jsonl:1: expected label_annotations\.q: one of A, B"),
         (row({"q": {"rank_order": "A"}}), r":1: expected label_annotations\.q: verdict\.tiers"),
         (row({"q": {"scale_value": "x"}}), r":1: expected label_annotations\.q: scale_value"),
+        (row({"q": {"scale_value": "inf"}}), r":1: expected label_annotations\.q: scale_value"),
+        (row({"q": {"scale_value": "nan"}}), r":1: expected label_annotations\.q: scale_value"),
+        (row({"q": {"slider": "much"}}), r":1: expected label_annotations\.q: slider"),
+        (row({"q": {"slider": "nan"}}), r":1: expected label_annotations\.q: slider"),
+        (
+            row({"q": {"selection": "A"}}, "one text"),
+            r":1: expected label_annotations\.q: selection: two texts",
+        ),
         (row({"q": "yes"}), r":1: expected label_annotations\.q: labels with their values"),
         (row({"q": {"yes": "1"}}, ""), r":1: expected a text to judge"),
         (row({"q": {"yes": "1"}}, None), r":1: expected the text of instance '1'"),
@@ -160,6 +168,24 @@ def test_a_folder_of_potato_2_with_its_items(tmp_path: Path) -> None:
     assert orders == [[["Yes."], ["No."]], [["l"], ["r"]], [["No."], ["Yes."]], [["r"], ["l"]]]
     with pytest.raises(Unreadable, match=r"user_state\.json:1: .*\n.*--items"):
         bring_potato(tmp_path / "out")
+
+
+def test_a_state_that_is_no_text_is_a_bad_row(tmp_path: Path) -> None:
+    """Half a letter, as JSON can write it and UTF-8 cannot."""
+    label = [{"schema": "better", "name": "selection"}, "A"]
+    state = {"user_id": "\ud800", "instance_id_to_label_to_value": {"i": [label]}}
+    (tmp_path / "user_state.json").write_text(json.dumps(state))
+    with pytest.raises(Unreadable, match=r"user_state\.json:1: "):
+        bring_potato(tmp_path / "user_state.json")
+
+
+def test_the_folder_of_a_file_names_its_annotator_wherever_one_stands(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = bring(tmp_path, row({"s": {"yes": "1"}}))
+    monkeypatch.chdir(tmp_path / "ada")
+    here = bring_potato(Path("annotated_instances.jsonl"))
+    assert here.kept == whole.kept and here.kept[0].rater == pseudonym("ada")
 
 
 def test_what_is_potatos_and_what_is_not(tmp_path: Path) -> None:
