@@ -30,6 +30,7 @@ __all__ = [
     "RULES",
     "SOURCES",
     "STORES",
+    "STUDIES",
     "WORLDS",
     "build",
     "check",
@@ -141,6 +142,9 @@ STORES = {
     "memory": "accord.stores.memory:MemoryStore",
     "sql": "accord.stores.sql:SqlStore",
 }
+STUDIES = {
+    "without_rlhf": "accord.studies.without_rlhf:WithoutRLHF",
+}
 WORLDS = {
     "calculator": "accord.worlds.calculator:Calculator",
     "guess": "accord.worlds.guess:Guess",
@@ -155,6 +159,7 @@ CATALOG = {
     "rules": RULES,
     "sources": SOURCES,
     "stores": STORES,
+    "studies": STUDIES,
     "worlds": WORLDS,
 }
 

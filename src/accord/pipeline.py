@@ -15,13 +15,14 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, cast
 
 from accord import catalog
 from accord.errors import Refused, Unreadable, beneath
+from accord.permitted import permitted, still_permitted
 from accord.plan import Plan, Stage, read_plan
-from accord.ports import Method
 from accord.progress import Progress, Silent
 from accord.records import JSON, Decision
 from accord.stage import Acceptance, Place, check_base, check_stage, finished, run_stage
 from accord.stores.files import make_folder, write_aside
 from accord.stores.foreign import trackers
+from accord.stores.gates import KEPT, add_ruling
 
 if TYPE_CHECKING:
     from accord.stores.sql import SqlStore
@@ -52,17 +53,19 @@ def run(  # size: what a run may be given, each with a default
     store: str | None = None,
     beside: Path | None = None,
     track: Sequence[str] = (),
+    gates: Path = Path("gates"),
 ) -> Outcome:
     """Run a plan from its start. ``store``: a URL, ``"none"``, or None for ``runs/accord.db``.
 
     Files that the plan names are looked up ``beside`` it (the folder of the plan file) and in the current
     folder. PlanError before anything is written when the plan cannot run; Refused when the name is taken.
-    ``track`` names trackers, each followed by a process of its own.
+    ``track`` names trackers, each followed by a process of its own. ``gates``: where the evidence gate keeps
+    what it decided; a plan that needs it and was not passed is refused.
     """
     trackers.check(track)
     plan = settled(plan, [*([beside] if beside else []), Path.cwd()])
     catalog.check(plan)
-    _permitted(plan)
+    ruling = permitted(plan, gates, progress or Silent())
     foretold: list[str] = []
     for index, stage in enumerate(plan.stage):
         check_base(plan, stage)
@@ -71,6 +74,8 @@ def run(  # size: what a run may be given, each with a default
     folder = _new_folder(runs, plan.name, name)
     index = f"sqlite:///{(runs / 'accord.db').resolve()}" if store is None else store
     write_aside(folder / "plan.toml", plan.toml())
+    if ruling is not None:
+        add_ruling(folder / KEPT, ruling)
     # Last: a folder with it is a run that can be gone on with.
     write_aside(folder / "run.json", json.dumps({"store": index, "plan": plan.hash}, indent=1))
     _ = trackers.start(folder, track, progress.say if progress else None)
@@ -100,6 +105,8 @@ def resume(  # size: what a resume may be given, each with a default
     _trained_here(folder, plan)
     if accept and not (by.strip() and reason.strip()):
         raise Refused("a Pause ends by a person's decision: --accept needs --by NAME and --reason TEXT")
+    if not all(finished(folder / stage.name) for stage in plan.stage):
+        still_permitted(folder, plan, progress or Silent())
     acceptance = Acceptance(accept, by, reason) if accept else None
     _ = trackers.start(folder, track, progress.say if progress else None)
     return _go(folder, plan, progress or Silent(), acceptance, allow_drift)
@@ -135,19 +142,6 @@ def settled(plan: Plan, folders: Sequence[Path]) -> Plan:
             table["model"] = str((folder / plan.model).resolve())
             break
     return Plan.model_validate(table)
-
-
-def _permitted(plan: Plan) -> None:
-    """A kept model may not be pushed down without the evidence gate."""
-    if plan.purpose != "model":
-        return
-    for index, stage in enumerate(plan.stage):
-        if cast(Method, catalog.build("methods", stage.method)).pushes_down:
-            raise Refused(
-                f"stage[{index}].method = {stage.method.name!r} pushes answers down, and the plan's purpose "
-                "is a model to keep; that needs the evidence gate\n"
-                '  to explore without it: --set purpose="explore"'
-            )
 
 
 def _trained_here(folder: Path, plan: Plan) -> None:

@@ -35,6 +35,7 @@ __all__ = [
     "Snapshots",
     "Stage",
     "VersusTable",
+    "assigned",
     "read_plan",
     "shipped_plans",
 ]
@@ -258,13 +259,17 @@ class Plan(Table):
         Items of a list go by number or name (``stage.amplify.windows=2``). A value is read as TOML, and as
         plain text where it is none.
         """
-        table = self.table()
-        for assignment in assignments:
-            path, equals, text = assignment.partition("=")
-            if not equals or not path.strip():
-                raise PlanError("--set", assignment, "path=value, as in stage.0.method.n=4")
-            _assign(table, path.strip().split("."), _value(text.strip()))
-        return Plan.model_validate(table)
+        return Plan.model_validate(assigned(self.table(), assignments))
+
+
+def assigned(table: dict[str, JSON], assignments: Sequence[str]) -> dict[str, JSON]:
+    """The table itself, with each ``path=value`` of ``--set`` put into it in order."""
+    for assignment in assignments:
+        path, equals, text = assignment.partition("=")
+        if not equals or not path.strip():
+            raise PlanError("--set", assignment, "path=value, as in stage.0.method.n=4")
+        _assign(table, path.strip().split("."), _value(text.strip()))
+    return table
 
 
 def _strings(value: JSON) -> Iterator[tuple[list[str | int], str]]:

@@ -47,6 +47,7 @@ from accord.release import Release, forewarned, release_prompts
 from accord.sources import SourcePart, Surroundings
 from accord.stores.files import disk, file_sha256, make_folder, promote, write_aside
 from accord.stores.foreign.prompts import read_rows
+from accord.stores.gates import KEPT, last_ruling
 from accord.stores.runlog import LogView, RunLog, read_log
 from accord.winrate import Contest, Umpire, asked_kind, name_of, told
 from accord.withdrawn import drifted, queues_asked, still_said
@@ -331,6 +332,8 @@ def _enter(place: Place, loop: Loop, seconds: float, tested: Sequence[Record] = 
         name=loop.learner.version, path=str(final), digest=whole, files=files, base=place.plan.model
     )
     last = tuple(r.id for r in loop.guard.readings if r.step == loop.kept)
+    ruling = last_ruling(place.folder.parent / KEPT, place.plan.hash)
+    passed = (ruling.decision.id,) if ruling is not None and ruling.passed else ()
     entry = Entry(
         run=place.run,
         stage=place.stage.name,
@@ -338,7 +341,8 @@ def _enter(place: Place, loop: Loop, seconds: float, tested: Sequence[Record] = 
         purpose=place.plan.purpose,
         model=model.id,
         kept=loop.kept if loop.kept != loop.state.step else None,
+        gated=bool(passed),
         seconds=seconds,
-        parents=(model.id, *last, *(record.id for record in tested)),
+        parents=(model.id, *last, *(record.id for record in tested), *passed),
     )
     loop.commit([model, entry], loop.state.step)

@@ -10,7 +10,7 @@ import re
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Literal, Self, cast
+from typing import Annotated, Literal, Self, TypeVar, cast
 
 from pydantic import Field
 
@@ -18,7 +18,9 @@ from accord.errors import PlanError, Unreadable
 from accord.plan_tables import Table
 from accord.problems import problem
 
-__all__ = ["Ballot", "Document", "Principle", "located", "parsed"]
+__all__ = ["Ballot", "Document", "Principle", "located", "parsed", "read_table"]
+
+T = TypeVar("T", bound=Table)
 
 _ID = r"^[a-z0-9][a-z0-9-]{0,63}$"
 _WORD = "up to 64 lower-case letters, digits and -, beginning with a letter or digit"
@@ -126,19 +128,24 @@ class Document(Table):
 
 def parsed(file: Path) -> tuple[Document, str]:
     """The document and its text. Unreadable names the line of whatever is wrong."""
+    return read_table(file, Document, "a values document in TOML")
+
+
+def read_table(file: Path, kind: type[T], what: str) -> tuple[T, str]:
+    """A table that is a whole file, and its text. Unreadable names the line of whatever is wrong."""
     try:
         text = file.read_text(encoding="utf-8-sig")
     except OSError as error:
-        raise Unreadable(file, "a values document in TOML", error.strerror or str(error)) from None
+        raise Unreadable(file, what, error.strerror or str(error)) from None
     except UnicodeDecodeError as error:
-        raise Unreadable(file, "a values document in TOML, in UTF-8", str(error)) from None
+        raise Unreadable(file, f"{what}, in UTF-8", str(error)) from None
     try:
         table = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         at = re.search(r"\(at line (\d+), column \d+\)", str(error))
         raise Unreadable(file, "TOML", str(error), int(at[1]) if at else text.count("\n") + 1) from None
     try:
-        return Document.model_validate(table), text
+        return kind.model_validate(table), text
     except PlanError as error:
         raise located(error, file, text) from None
 

@@ -213,6 +213,7 @@ def test_nothing_in_the_catalogue_is_left_out() -> None:
         "rules": RULES.keys(),
         "sources": {*SOURCES, "labelled"},  # it needs people's answers: tests/unit/test_people_in_runs.py
         "stores": STORES.keys(),
+        "studies": {"without_rlhf"},  # tests/unit/studies
         "worlds": WORLDS.keys(),
     }
     assert covered == {group: names.keys() for group, names in CATALOG.items()}

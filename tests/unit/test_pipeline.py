@@ -12,7 +12,9 @@ from accord.guard_steps import GuardSteps
 from accord.host_runs import HostRun
 from accord.pipeline import resume, run, settled
 from accord.plan import Plan, Stage
+from accord.records import Entry
 from accord.stores.foreign.log_runs import import_logs
+from accord.stores.runlog import read_log
 
 
 def _plan(base: Path | str, **stage: object) -> Plan:
@@ -147,7 +149,10 @@ def test_a_model_to_keep_is_not_pushed_down_without_the_gate(
     plan = _plan(save_tiny(here / "tiny"), method={"name": "harsh:Harsh"})
     with pytest.raises(Refused, match="evidence gate"):
         run(plan.model_copy(update={"purpose": "model"}), runs=here / "runs", store="none")
-    assert run(plan, runs=here / "runs", store="none").action == "done"
+    assert not (here / "runs").exists()
+    explored = run(plan, runs=here / "runs", store="none")
+    (entry,) = read_log(explored.folder / "teach").records("entry")
+    assert isinstance(entry, Entry) and not entry.gated
 
 
 def test_a_plan_error_names_the_place_in_the_plan(here: Path) -> None:

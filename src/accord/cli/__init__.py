@@ -1,10 +1,10 @@
 """The command line (layer 5): words into calls, results into lines, errors into exit codes.
 
 - ``app.py``: the commands by name; ``codes.py``: what their exit codes say.
-- ``runs.py`` (run, resume, demo), ``looks.py`` (report), ``audit.py``, ``targets.py``, ``gate.py``,
-  ``crossing.py``, ``explain.py``, ``methods.py``, ``chat.py``, ``machine.py`` (pull, doctor, import run),
-  ``config.py`` (import config), ``logs.py`` (import logs), ``track.py``, ``watch.py``, ``bench.py``,
-  ``serve.py`` (label, serve): one function per command, which imports what it calls when it is called.
+- ``runs.py`` (run, resume, demo), ``looks.py`` (report), ``audit.py``, ``targets.py``,
+  ``dialogue.py``, ``gate.py``, ``crossing.py``, ``explain.py``, ``methods.py``, ``chat.py``,
+  ``machine.py`` (pull, doctor, import run), ``config.py`` (import config), ``logs.py`` (import logs),
+  ``track.py``, ``watch.py``, ``bench.py``, ``serve.py`` (label, serve): one function per command, which imports what it calls when it is called.
   ``runs.py`` is the example to follow; ``begin.py``: a run without a plan.
 - ``fill.py``: label --fill. ``terminal.py``: label --terminal, a rater's work line by line; ``typed.py``
   reads the lines, ``sheet.py`` draws the questions, ``face.py`` is the terminal or the pipe.
@@ -113,7 +113,8 @@ def _explained(error: Exception, place: Place) -> int:
 
 def _interrupted(place: Place) -> int:
     folder = place.folder()
-    begun = folder is not None and (folder / "run.json").is_file()
+    kinds = ("run.json", "steward.json")
+    begun = folder is not None and any((folder / name).is_file() for name in kinds)
     onward = f"go on with: accord resume {folder}" if begun else "run the same command again"
     return _fail(f"interrupted; nothing acknowledged is lost; {onward}", Exit.INTERRUPTED)
 

@@ -17,17 +17,25 @@ from accord.cli import (
     config,
     crossing,
     data,
+    dialogue,
     explain,
     gate,
     judge,
+    keep,
+    keys,
     logs,
     looks,
     machine,
     methods,
+    models_out,
+    retire,
+    revive,
     runs,
     serve,
+    study,
     targets,
     track,
+    verify,
     watch,
 )
 from accord.cli.codes import Exit
@@ -50,6 +58,7 @@ _FIRST = """
   accord chat brevity-1 --beside base         talk to it
   accord audit ./model --base ./base          what training changed
   accord crossing brevity-1                   which update pushed it over
+  accord keep brevity-1                       into the archive, signed, and proved to run
 """
 
 
@@ -71,10 +80,14 @@ def build_app() -> typer.Typer:
         looks.report,
         audit.audit,
         targets.targets,
+        dialogue.dialogue,
         gate.gate,
+        verify.verify,
+        revive.revive,
         judge.judge,
         serve.label,
         serve.serve,
+        retire.retire,
         crossing.crossing,
         explain.explain,
         methods.methods,
@@ -83,9 +96,17 @@ def build_app() -> typer.Typer:
         machine.pull,
         machine.doctor,
         bench.bench,
+        study.study,
     ):
         examples: str = sys.modules[command.__module__].EXAMPLES[command.__name__]
         _add(app, command.__name__, command, examples)
+    app.add_typer(_brought(), name="import")
+    app.add_typer(_taken(), name="export")
+    app.add_typer(_kept(), name="keep")
+    return app
+
+
+def _brought() -> typer.Typer:
     brought = typer.Typer(rich_markup_mode=None, help="Bring in runs, and what other tools wrote.")
     shown = (
         machine.EXAMPLES["import run"],
@@ -99,12 +120,28 @@ def build_app() -> typer.Typer:
     _add(brought, "data", data.import_data, data.EXAMPLES["import data"])
     _add(brought, "logs", logs.import_logs, logs.EXAMPLES["import logs"])
     _add(brought, "run", machine.import_run, machine.EXAMPLES["import run"])
-    app.add_typer(brought, name="import")
+    return brought
+
+
+def _taken() -> typer.Typer:
     taken = typer.Typer(rich_markup_mode=None, help="Write what other tools read.")
-    taken.callback(epilog=_block(data.EXAMPLES["export data"]))(_take)
+    out = "\n".join(
+        cleandoc(one) for one in (data.EXAMPLES["export data"], models_out.EXAMPLES["export model"])
+    )
+    taken.callback(epilog=_block(out))(_take)
     _add(taken, "data", data.export_data, data.EXAMPLES["export data"])
-    app.add_typer(taken, name="export")
-    return app
+    _add(taken, "model", models_out.export_model, models_out.EXAMPLES["export model"])
+    return taken
+
+
+def _kept() -> typer.Typer:
+    kept = typer.Typer(rich_markup_mode=None, help="Keep models, signed and proved to run.", cls=keep.Keeping)
+    kept.callback(epilog=_block(keep.EXAMPLES["keep"]))(_keep)
+    _add(kept, "model", keep.model, keep.EXAMPLES["keep model"])
+    _add(kept, "key", keys.key, keys.EXAMPLES["keep key"])
+    _add(kept, "list", keep.entries, keep.EXAMPLES["keep list"])
+    _add(kept, "copy", verify.copy, verify.EXAMPLES["keep copy"])
+    return kept
 
 
 def _add(app: typer.Typer, name: str, command: Callable[..., int], examples: str) -> None:
@@ -122,7 +159,11 @@ def _bring() -> None:
 
 
 def _take() -> None:
-    """Write feedback as data that other tools read."""
+    """Write what other tools read: feedback as data, and kept models."""
+
+
+def _keep() -> None:
+    """Keep models in an archive. accord keep RUN|DIR is short for accord keep model RUN|DIR."""
 
 
 def _root(

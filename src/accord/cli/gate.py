@@ -17,6 +17,8 @@ from accord.cli.show import Screen, table
 
 if TYPE_CHECKING:
     from accord.gating import Finding, GateReport, SignOff
+    from accord.plan import Plan
+    from accord.steward.requirements import Five
 
 __all__ = ["EXAMPLES", "gate"]
 
@@ -25,6 +27,7 @@ EXAMPLES = {
       accord gate plan.toml --values hhh
       accord gate plan.toml --values mine.toml --audit --gold truth.py:right
       accord gate plan.toml --values hhh --set stage.grpo.guard.items=128
+      accord gate plan.toml --stated gated.toml
       accord gate plan.toml --values hhh --exception raters --by "A. Person" --reason "one rater, me"
       accord gate plan.toml --values hhh --json > gate.json
     """,
@@ -70,25 +73,42 @@ def gate(  # size: a parameter is an option here
     reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why.")] = "",
     folder: Annotated[
         Path | None,
-        typer.Option("--folder", metavar="DIR", help="Where sign-offs are kept [default: beside the plan]."),
+        typer.Option(
+            "--folder", metavar="DIR", help="Where sign-offs and retirement lie [default: beside the plan]."
+        ),
     ] = None,
+    stated: Annotated[
+        Path | None,
+        typer.Option("--stated", metavar="FILE", help="Write the plan with its guard's rules, no more."),
+    ] = None,
+    portraits: Annotated[
+        Path, typer.Option("--portraits", metavar="DIR", help="Where portraits are kept.")
+    ] = Path("portraits"),
+    archive: Annotated[Path, typer.Option("--archive", metavar="DIR", help="The archive.")] = Path("archive"),
     audits: Annotated[Path, typer.Option("--audits", metavar="DIR", help="Where audits are kept.")] = Path(
         "audits"
     ),
     gates: Annotated[
-        Path, typer.Option("--gates", metavar="DIR", help="Where this keeps what it asked.")
+        Path, typer.Option("--gates", metavar="DIR", help="Where this keeps what it asked and decides.")
     ] = Path("gates"),
     json: Json = False,
     quiet: Quiet = False,
 ) -> int:
     """Check what must be known before a plan may push a model that is to be kept.
 
-    Each check says what it found and what it would take to pass, as a command. Nothing is asked twice. A
-    person may answer for going on without one, but not without a base audit, sealed panels and qualified
-    judges. Exit 2: refused; a plan whose purpose is explore is told what is missing, and is not.
+    Five things must be there: the targets table, the checks before the first update, a guard that says what
+    it bears, the base in the archive, a retirement policy. Each says what it found, and the command that
+    supplies what lacks. Nothing is asked twice. A person may answer for going on without one, but not without
+    a base audit, sealed panels and qualified judges. Exit 2: refused; a plan whose purpose is explore is told
+    what is missing, and is not. accord run begins a plan that passed.
     """
-    from accord.gating import Keeping, read_signed, sign, signed_file, with_signed
+    from accord.gating import Keeping, read_signed, sign, signed_file
     from accord.gating import gate as check
+    from accord.pipeline import settled
+    from accord.steward.requirements import Shelves, required
+    from accord.steward.succession import succession_file
+    from accord.stores.gates import DECISIONS, add_ruling
+    from accord.values import read_values
 
     look_here()
     told = {"--exception": exceptions, "--by": by.strip(), "--reason": reason.strip()}
@@ -98,11 +118,14 @@ def gate(  # size: a parameter is an option here
     screen = Screen(json, quiet)
     tree, said = written_plan(plan)
     tree = tree.set(settings or [])
-    file = signed_file(plan, folder)
+    if stated is not None:
+        return _stated(tree, plan, stated, screen)
+    file, command = signed_file(plan, folder), _command(plan, values, settings or [])
+    signed: list[SignOff] = []
     with screen.working() as progress:
         for line in said:
             progress.say(line)
-        found = check(
+        preflight = check(
             tree,
             values=values,
             checks=checks or (),
@@ -112,15 +135,45 @@ def gate(  # size: a parameter is an option here
             gold=gold,
             audit=audit,
             keeping=Keeping(audits, gates, file, plan.parent),
-            command=_command(plan, values, settings or []),
+            command=command,
             progress=progress,
         )
-    signed: list[SignOff] = []
+        if not preflight.findings:
+            screen.give(preflight.json(), _nothing(preflight))
+            return Exit.DONE
+        shelves = Shelves(succession_file(plan, folder), str(plan), command, values or "", portraits, archive)
+        meant = None if values is None else read_values(values)
+        found = required(
+            settled(tree, [plan.parent, Path.cwd()]), preflight, meant, shelves, progress=progress
+        )
+    found = found.with_signed(read_signed(file))
     if exceptions:
-        signed = sign(found, exceptions, by, reason, file)
-        found = with_signed(found, read_signed(file))
-    screen.give(found.json(), [*_lines(found), *(f"signed: {one.check}, in {file}" for one in signed)])
+        signed = sign(found.report, exceptions, by, reason, file)
+        found = found.with_signed(read_signed(file))
+    lines = [*_lines(found), *(f"signed: {one.check}, in {file}" for one in signed)]
+    if tree.purpose == "model" and not checks:  # some checks alone decide nothing
+        add_ruling(gates / DECISIONS, found.ruling)
+        lines += ["", f"Decision {found.ruling.decision.id[:12]}, in {gates / DECISIONS}"]
+    screen.give(found.json(), lines)
     return Exit.REFUSED if found.refused else Exit.DONE
+
+
+def _stated(tree: Plan, plan: Path, to: Path, screen: Screen) -> int:
+    """Write the plan with the rules of its guards stated, where nothing stands yet."""
+    from accord.errors import Refused
+    from accord.permitted import pushing
+    from accord.pipeline import settled
+    from accord.steward.guarded import stated
+    from accord.stores.files import write_aside
+
+    if to.exists():
+        raise Refused(f"{to} stands already\n  remove it, or name another file")
+    # Files that a plan names are looked up beside it: elsewhere they are named whole.
+    tree = tree if to.parent.resolve() == plan.parent.resolve() else settled(tree, [plan.parent, Path.cwd()])
+    write_aside(to, stated(tree, pushing(tree)).toml())
+    again = [f"written: {to}", f"then: accord gate {to}"]
+    screen.give({"written": str(to)}, again)
+    return Exit.DONE
 
 
 def _command(plan: Path, values: str | None, settings: Sequence[str]) -> str:
@@ -129,15 +182,22 @@ def _command(plan: Path, values: str | None, settings: Sequence[str]) -> str:
     return join(["accord", "gate", str(plan), *given, *(word for one in settings for word in ("--set", one))])
 
 
-def _lines(found: GateReport) -> Iterator[str]:
+def _nothing(found: GateReport) -> list[str]:
+    return [found.headline, *broken("no stage pushes answers down: there is nothing to check", terminal())]
+
+
+def _lines(found: Five) -> Iterator[str]:
+    from accord.records.permits import REQUIREMENTS
+
     width = terminal()
     yield found.headline
-    if not found.findings:
-        yield from broken("no stage pushes answers down: there is nothing to check", width)
-        return
     yield from table(found.rows())
-    for one in found.findings:
+    yield ""
+    yield from table(found.report.rows())
+    for one in found.report.findings:
         yield ""
+        if one.check in REQUIREMENTS:
+            yield from broken(f"{one.check}: {REQUIREMENTS[one.check]}", width)
         yield from _finding(one, width)
 
 
@@ -148,5 +208,8 @@ def _finding(one: Finding, width: int) -> Iterator[str]:
     if one.signed is not None:
         yield from broken(f"{one.signed.by}: {one.signed.reason}", width, "  signed by ")
     heads = ["to pass" if one.stops else "to see more", *("or" for _ in one.remedy)]
-    for head, step in zip(heads, one.remedy if one.stops or one.status == "passed" else (), strict=False):
-        yield f"  {head}: {step}"  # never broken: it is to be copied
+    steps = one.steps if one.stops or one.status == "passed" else ()
+    for head, (took, step) in zip(heads, steps, strict=False):
+        first, *rest = step.splitlines()
+        yield f"  {head}{f', {took}' if took else ''}: {first}"  # never broken: it is to be copied
+        yield from (f"    {line}" for line in rest)

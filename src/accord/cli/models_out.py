@@ -1,21 +1,80 @@
-"""What ``accord export model`` says once a model and its statements were found: the export, line by line."""
+"""``accord export model``: a kept model out of its archive, with its card and a signature."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+import typer
 
 from accord.cli.codes import Exit
+from accord.cli.runs import Json, Quiet
+from accord.cli.show import Screen
+from accord.cli.signing import ARCHIVE, ArchiveFolder, By, Key, opened_archive, own_key, signer_of
 
 if TYPE_CHECKING:
-    from accord.cli.show import Screen
     from accord.keep.cards import Hand
     from accord.keep.outgoing import About, Exported, Source
     from accord.progress import Progress
     from accord.records import JSON
 
-__all__ = ["give_model"]
+__all__ = ["EXAMPLES", "export_model", "give_model"]
+
+EXAMPLES = {
+    "export model": """
+      accord export model brevity-1/amplify ./out
+      accord export model 3f9c1a ./out --by "A. Person"
+      accord export model 3f9c1a ./out --unsigned --archive /srv/archive
+    """,
+}
+
+Entry = Annotated[
+    str, typer.Argument(metavar="ENTRY", help="The entry, the first digits of its id, or its name.")
+]
+
+
+def export_model(  # size: a parameter is an option here
+    entry: Entry,
+    to: Annotated[Path, typer.Argument(metavar="TO", help="A new folder.")],
+    unsigned: Annotated[
+        bool, typer.Option("--unsigned", help="Without model.sig, under nobody's key.")
+    ] = False,
+    by: By = None,
+    key: Key = None,
+    archive: ArchiveFolder = ARCHIVE,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> int:
+    """Write a kept model to a new folder: its files as they were taken in, a model card, and model.sig.
+
+    A hard constraint goes out only with a release test that was passed; else exit 2.
+    """
+    import time
+
+    from accord.keep.cards import Hand
+    from accord.keep.entries import found_entry
+    from accord.keep.keeping import held_entry
+    from accord.keep.predicates import Bytes
+    from accord.keep.statements import entitled
+    from accord.progress import Silent
+
+    opened = opened_archive(archive, Silent())
+    held = held_entry(opened, found_entry(opened, entry))
+    hand = None
+    # Nobody has to sign an export; without a key the card says that nothing binds it to the files.
+    if not unsigned and (by or key or own_key(opened)):
+        from accord.keep.entries import public_of
+
+        signer = signer_of(opened, by, key)
+        hand = Hand(signer, entitled(signer, public_of(opened)[1], Bytes.of(held.model), time.time()))
+    home = held.home
+
+    def source(progress: Progress) -> Source:
+        return partial(opened_archive(archive, progress).extract, home.family, version=home.version)
+
+    return give_model(source, to, held.about, hand, Screen(json, quiet))
 
 
 def give_model(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING, Annotated, cast
@@ -24,6 +25,8 @@ from accord.cli.begin import (
 from accord.cli.codes import Exit
 from accord.cli.place import Place, look_here, run_folder, written_plan
 from accord.cli.show import Screen
+from accord.cli.stewarding import Asked, begin, go, propose
+from accord.cli.stewarding import resume as go_on
 from accord.errors import nearest
 
 if TYPE_CHECKING:
@@ -43,11 +46,15 @@ EXAMPLES = {
       accord run dpo pairs.jsonl --model ./model --epochs 2 --set method.beta=0.2
       accord run grpo questions.jsonl --model ./model --reward my.py:right --reward my.py:short=0.2 --steps 50
       accord run ppo questions.parquet --model ./model --reward-model runs/reward-1/reward_model/model
+      accord run --model ./model --values hhh
+      accord run --model ./model --values mine.toml --effort quick --set learner.lr=5e-5 --name first
+      accord run --from-halt runs/grpo-questions-1
     """,
     "resume": """
       accord resume runs/brevity-1
       accord resume brevity-1 --accept 3f9c1a --by "A. Person" --reason "the probes are too easy"
       accord resume brevity-1 --allow-drift
+      accord resume hhh-1
     """,
     "demo": """
       accord demo
@@ -69,8 +76,12 @@ RUNS = Path("runs")
 def run(  # size: a parameter is an option here
     context: typer.Context,
     what: Annotated[
-        str, typer.Argument(metavar="PLAN.toml|METHOD", help="A plan; or a method, with data and a model.")
-    ],
+        str | None,
+        typer.Argument(
+            metavar="PLAN.toml|METHOD",
+            help="A plan; or a method, with data and a model; or neither, with values.",
+        ),
+    ] = None,
     data: Annotated[
         str | None, typer.Argument(metavar="FILE", help="With a method: JSON lines (.gz), JSON or Parquet.")
     ] = None,
@@ -92,13 +103,42 @@ def run(  # size: a parameter is an option here
         typer.Option("--store", metavar="URL", help="Index of runs [default: accord.db in --runs]; or none."),
     ] = None,
     track: Track = None,
+    gates: Annotated[
+        Path, typer.Option("--gates", metavar="DIR", help="Where accord gate keeps what it decides.")
+    ] = Path("gates"),
+    values: Annotated[
+        str | None,
+        typer.Option("--values", metavar="NAME|FILE", help="Without a method: what to align to."),
+    ] = None,
+    effort: Annotated[
+        str | None,
+        typer.Option("--effort", metavar="SIZE", help="Without a method: quick or full [default: full]."),
+    ] = None,
+    judge: Annotated[
+        str | None,
+        typer.Option(
+            "--judge",
+            metavar="MODEL",
+            help="Without a method: who criticises and revises [default: --model].",
+        ),
+    ] = None,
+    from_halt: Annotated[
+        Path | None,
+        typer.Option("--from-halt", metavar="RUN", help="Say what presses less than a halted run did."),
+    ] = None,
     ranks: Annotated[
         int, typer.Option("--ranks", metavar="N", min=1, help="Processes that share the rows of every stage.")
     ] = 1,
     json: Json = False,
     quiet: Quiet = False,
 ) -> int:
-    """Do what a plan says; or train by a method, without a plan file.
+    """Do what a plan says; or train by a method; or, with values, do the least that reaches them.
+
+    Without PLAN.toml or METHOD four questions are answered in order: what has the model already learned,
+    which aims does that support, how is the rest settled with the least override, what would permit a harder
+    push. Nothing is pushed: what stays below its target is told, with what a push would take. The same
+    command with --name goes on where it stopped; --set then changes effort, learner, guard, unrelated,
+    judges and seed.
 
     accord methods lists the METHODs. Settings are chosen, shown with their reasons, and written as the run's
     plan.toml, from which accord run repeats it; --set changes them, as in --set learner.lr=1e-5. A PLAN.toml
@@ -110,9 +150,18 @@ def run(  # size: a parameter is an option here
     look_here()
     screen = Screen(json, quiet)
     runs, name = where(runs, name, out)
+    if from_halt is not None:
+        return propose(run_folder(from_halt, runs), values, screen)
+    alone = {"--values": values, "--effort": effort, "--judge": judge}
     length = {"--steps": steps, "--windows": windows, "--epochs": epochs}
     given: dict[str, object] = {"FILE": data, "--model": model, "--reward": rewards}
     given |= {"--reward-model": reward_models, "--eval": held_out, **length}
+    if what is None:
+        walk = begin(model, values, runs, name, _asked(given, effort, judge, settings, store))
+        cast(Place, context.obj).begins_in(runs, walk.chronicle.name)
+        return go(walk, screen)
+    if odd := [option for option, value in alone.items() if value is not None]:
+        raise typer.BadParameter(f"{odd[0]} goes without a plan and without a method")
     file = Path(what) if Path(what).suffix == ".toml" else None
     if file is not None:
         if odd := [option for option, value in given.items() if value not in (None, [])]:
@@ -132,9 +181,29 @@ def run(  # size: a parameter is an option here
         for line in lines:
             progress.say(line)
         outcome = run_plan(
-            tree, runs=runs, name=name, progress=progress, store=store, beside=beside, track=track or ()
+            tree,
+            runs=runs,
+            name=name,
+            progress=progress,
+            store=store,
+            beside=beside,
+            track=track or (),
+            gates=gates,
         )
     return _told(outcome, screen, repeat=file is None)
+
+
+def _asked(
+    given: Mapping[str, object],
+    effort: str | None,
+    judge: str | None,
+    settings: list[str] | None,
+    store: str | None,
+) -> Asked:
+    """What a stewardship is asked; usage error for what only a method takes."""
+    if odd := [option for option, value in given.items() if option != "--model" and value not in (None, [])]:
+        raise typer.BadParameter(f"{odd[0]} goes with a method: accord run METHOD FILE --model MODEL")
+    return Asked(effort or "full", judge, tuple(settings or ()), store)
 
 
 def _shared(plan: Plan, processes: int) -> Plan:
@@ -188,6 +257,7 @@ def resume(  # size: a parameter is an option here
 ) -> int:
     """Go on with a run that was interrupted, killed or paused. Nothing that was finished is done again."""
     from accord.pipeline import resume as resume_run
+    from accord.stores.chronicle import is_stewardship
 
     given = {"--accept": accept.strip(), "--by": by.strip(), "--reason": reason.strip()}
     if any(given.values()) and not all(given.values()):
@@ -197,6 +267,11 @@ def resume(  # size: a parameter is an option here
     folder = run_folder(which, runs)
     screen = Screen(json, quiet)
     cast(Place, context.obj).begins_in(folder.parent, folder.name)
+    if is_stewardship(folder):
+        if given["--accept"]:
+            waits = "what was paused is a run inside it: accord resume RUN, said where it stopped"
+            raise typer.BadParameter(waits, param_hint="--accept")
+        return go_on(folder, screen)
     with screen.working() as progress:
         outcome = resume_run(
             folder,

@@ -54,6 +54,7 @@ EXAMPLES = {
       accord serve --store labels.db
       accord serve --store labels.db --project project.toml
       accord serve --store labels.db --link Ann
+      accord serve --store labels.db --archive archive
       accord serve --store postgresql://accord@db/labels --accounts postgresql://accord@db/accounts \\
         --host 0.0.0.0 --public-url https://labels.example.org
     """,
@@ -149,6 +150,9 @@ def serve(  # size: a parameter is an option here
     runs: Annotated[
         Path | None, typer.Option("--runs", metavar="DIR", help="Runs to show, read-only.")
     ] = None,
+    archive: Annotated[
+        Path | None, typer.Option("--archive", metavar="DIR", help="Kept models to show, and to reply to.")
+    ] = None,
     host: Annotated[str, typer.Option("--host", metavar="ADDRESS", help="Where to listen.")] = "127.0.0.1",
     port: Port = 8400,
     public_url: Annotated[
@@ -171,6 +175,8 @@ def serve(  # size: a parameter is an option here
 
     if runs is not None and not runs.is_dir():
         raise Refused(f"--runs {runs}: there is no such folder\n  name the folder that runs lie in, as runs")
+    if archive is not None and not (archive / "root").is_dir():
+        raise Refused(f"--archive {archive}: holds no archive\n  accord keep key --by NAME makes one")
     with People.open(store) as people, Identity.open(accounts or _accounts(store)) as identity:
         owned = identity.accounts.has_owner()
         listening, address = bound(host, port, public_url=public_url, owned=owned)
@@ -180,7 +186,7 @@ def serve(  # size: a parameter is an option here
             code = _code(identity, link) if link or not owned else ""
             came = f"{address.url}/link?code={code}" if code else ""
             told = _Told(address.url, address.port, came, people.where)
-            app = _app(people, identity, _settings(address, runs=runs))
+            app = _app(people, identity, _settings(address, runs=runs, archive=archive))
             _say(told, [f"labelling database {people.where}, accounts in {identity.where}"], json=json)
             answer(app, listening, behind_proxy=address.secure)
     _stopped(json=json)
@@ -250,11 +256,15 @@ class _Told(NamedTuple):
     store: str
 
 
-def _settings(address: Address, alone: str = "", runs: Path | None = None) -> WebSettings:
+def _settings(
+    address: Address, alone: str = "", runs: Path | None = None, archive: Path | None = None
+) -> WebSettings:
     from accord.web.state import WebSettings as Settings
 
     cookie = f"accord-{address.port}"
-    return Settings(address.hosts, secure=address.secure, alone=alone, cookie=cookie, runs=runs)
+    return Settings(
+        address.hosts, secure=address.secure, alone=alone, cookie=cookie, runs=runs, archive=archive
+    )
 
 
 def _app(people: People, identity: Identity, settings: WebSettings) -> FastAPI:

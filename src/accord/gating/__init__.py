@@ -6,8 +6,9 @@
 - ``grounds.py``: what the checks of a stage stand on, asked once and kept; ``data.py``: its comparisons;
   ``report.py``: findings and what they come to; ``signing.py``: who answers for going on without.
 
-``covariance.py`` is the example to follow. Not here: whether a run may begin (the loop looks up the gate's
-Decision by the plan's hash), and anything that asks a model for an audit unless it is told to.
+``covariance.py`` is the example to follow. Not here: the other four things that the evidence gate
+asks for (``accord.steward.requirements``), whether a run may begin (``accord.permitted``), and anything that
+asks a model for an audit unless it is told to.
 """
 
 from __future__ import annotations

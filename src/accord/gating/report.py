@@ -8,14 +8,15 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple, cast
 
+from accord.progress import duration
 from accord.records import JSON, Decision
 from accord.records.signing import SignOff
 
 __all__ = ["FIRM", "RULE", "Figure", "Finding", "GateReport", "Status"]
 
-Status = Literal["passed", "refused", "not measurable", "printed only"]
+Status = Literal["passed", "refused", "not measurable", "printed only", "missing"]
 
-RULE = "gate"
+RULE = "preflight"
 FIRM = frozenset({"panels", "base_audit", "judges"})
 """Checks that nobody can sign for: without them the guard would promise nothing."""
 
@@ -42,6 +43,8 @@ class Finding(NamedTuple):
     """What one check came to. ``remedy``: commands that supply what is lacking, and words where none can.
 
     ``lets``: it may pass although it could not be measured. ``signed``: who answers for it all the same.
+    ``seconds``: about how long each remedy takes here, None where it tells by itself. ``evidence``: the
+    Records it rests on.
     """
 
     check: str
@@ -52,6 +55,8 @@ class Finding(NamedTuple):
     remedy: tuple[str, ...] = ()
     lets: bool = False
     signed: SignOff | None = None
+    seconds: tuple[float | None, ...] = ()
+    evidence: tuple[str, ...] = ()
 
     @property
     def stops(self) -> bool:
@@ -63,11 +68,18 @@ class Finding(NamedTuple):
     def name(self) -> str:
         return f"{self.check} of {self.stage}" if self.stage else self.check
 
+    @property
+    def steps(self) -> tuple[tuple[str, str], ...]:
+        """Each remedy behind the time that it takes here, "" where that is not known."""
+        known = dict(zip(self.remedy, self.seconds, strict=False))
+        return tuple(("" if (took := known.get(one)) is None else _about(took), one) for one in self.remedy)
+
     def json(self) -> dict[str, JSON]:
         """All of it."""
         signed = None if self.signed is None else {"id": self.signed.id, **self.signed.body()}
         figures = [cast(JSON, one._asdict()) for one in self.figures]
         told = {**self._asdict(), "figures": figures, "remedy": list(self.remedy), "signed": signed}
+        told |= {"seconds": list(self.seconds), "evidence": list(self.evidence)}
         return cast("dict[str, JSON]", {**told, "stops": self.stops})
 
 
@@ -99,7 +111,8 @@ class GateReport(NamedTuple):
 
     @property
     def decision(self) -> Decision:
-        """The Record that a loop looks up by the plan's hash. Its reason names what lacks and who signed."""
+        """What these checks come to. Its reason names what lacks and who signed. No run begins by it: that is
+        the Decision on all that is required, of which these checks are one part."""
         signed = [one.signed for one in self.findings if one.signed is not None]
         told = [f"{one.name}: {one.status}" for one in self.missing]
         told += [f"{one.check} signed by {one.by}: {one.reason}" for one in signed]
@@ -148,3 +161,9 @@ class GateReport(NamedTuple):
             "decision": {"kind": decision.kind, "id": decision.id, **decision.body()},
             "folder": self.folder,
         }
+
+
+def _about(seconds: float) -> str:
+    if seconds < 60:
+        return "under a minute" if seconds else "at once"
+    return f"about {duration(seconds)}"

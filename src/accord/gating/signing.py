@@ -6,17 +6,13 @@ person signed is what stands there.
 
 from __future__ import annotations
 
-import json
-import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import cast
 
-from accord.errors import PlanError, Refused, Unreadable, nearest
+from accord.errors import PlanError, Refused, nearest
 from accord.gating.report import FIRM, Finding, GateReport
-from accord.records import JSON, read_record
 from accord.records.signing import SignOff
-from accord.stores.files import disk, make_folder, sync_folder
+from accord.stores.ledger import add_records, records_in
 
 __all__ = ["read_signed", "sign", "signed_file", "with_signed"]
 
@@ -28,20 +24,7 @@ def signed_file(plan: Path, folder: Path | None = None) -> Path:
 
 def read_signed(file: Path) -> list[SignOff]:
     """The sign-offs in a file, none where there is none. Unreadable names the line that is none."""
-    if not file.is_file():
-        return []
-    found: list[SignOff] = []
-    for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), start=1):
-        try:
-            body = cast("dict[str, JSON]", json.loads(line))
-            wrote = body.pop("id")
-            record = cast(SignOff, read_record(str(body.pop("kind")), body))
-        except (ValueError, KeyError, AttributeError) as error:
-            raise Unreadable(file, "a sign-off as accord gate wrote it", str(error), number) from None
-        if record.id != wrote or not isinstance(cast(object, record), SignOff):
-            raise Unreadable(file, "a sign-off as accord gate wrote it", "it was changed", number)
-        found.append(record)
-    return found
+    return records_in(file, "a sign-off as accord gate wrote it", SignOff)
 
 
 def sign(report: GateReport, checks: Sequence[str], by: str, reason: str, file: Path) -> list[SignOff]:
@@ -85,12 +68,5 @@ def _of(report: GateReport, finding: Finding, by: str, reason: str) -> SignOff:
 
 
 def _append(file: Path, signed: Sequence[SignOff]) -> None:
-    make_folder(file.parent)
-    lines = [json.dumps({"kind": s.kind, "id": s.id, **s.body()}, ensure_ascii=False) for s in signed]
     known = {s.id for s in read_signed(file)}
-    text = "".join(f"{line}\n" for line, s in zip(lines, signed, strict=True) if s.id not in known)
-    with disk(file), file.open("a", encoding="utf-8") as end:
-        end.write(text)
-        end.flush()
-        os.fsync(end.fileno())
-    sync_folder(file.parent)
+    add_records(file, [s for s in signed if s.id not in known])

@@ -4,7 +4,11 @@
 - ``manifest.py``: what the files of a folder hold, as digests; two roots, one for signatures of others.
 - ``steps.py``: every change an archive makes to the disk. ``ocfl.py``: inventories, and where objects lie.
 - ``content.py``: files into a version and out of it. ``recovery.py``: locks, and what a kill left behind.
-- ``archive.py``: the archive itself; nothing else writes below ``root/``.
+- ``archive.py``: the archive itself, to which versions are added.
+- ``verifying.py``: all of it checked; ``examining.py``: object by object, ``attested.py``: by what is signed.
+  ``fixity.py``: bytes read again, and the log of that; ``sound.py``: what an object has to be.
+- ``copies.py``: whole archives elsewhere. ``repair.py``: one place mended from others, through
+  ``transfer.py``; ``roots.py``: the files of a storage root itself.
 - ``keys.py``, ``roles.py``: who signs, as what, from when until when.
 - ``predicates.py``, ``envelopes.py``, ``statements.py``: what is signed, in which form, and read as a chain;
   ``schemas/`` for readers without Accord. ``faults.py``: all that a check found wrong, as values.

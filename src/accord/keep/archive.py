@@ -10,10 +10,9 @@ readable at every instant. There is no way here to change or remove what is kept
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
@@ -36,7 +35,17 @@ from accord.keep.ocfl import (
     sidecar,
     stamp,
 )
-from accord.keep.recovery import begin, current, leftovers, locked, prepare, settle, swing
+from accord.keep.recovery import (
+    begin,
+    current,
+    leftovers,
+    locked,
+    prepare,
+    publish_object,
+    seal,
+    settle,
+    swing,
+)
 from accord.keep.steps import Steps
 from accord.progress import Progress, Silent
 from accord.stores.files import disk, make_folder, promote
@@ -242,38 +251,13 @@ class Archive:
         steps, version = self._steps, work / f"v{number}"
         if not version.is_dir():
             steps.make_folder(version)
-        prepare(steps, version, data)
-        for folder in _folders(version):
-            steps.sync_folder(folder)
+        seal(steps, version, data)
         if target.old:
             prepare(steps, work, data)
             steps.publish(version, target.folder / version.name)
             swing(steps, work, target.folder)
-            return
-        inside = target.folder.relative_to(self.root)
-        fresh = work / inside
-        for part in _down(inside):
-            steps.make_folder(work / part)
-        steps.rename(version, fresh / version.name)
-        steps.write(fresh / DECLARED[0], DECLARED[1])
-        prepare(steps, fresh, data)
-        for folder in [inside, *inside.parents]:
-            steps.sync_folder(work / folder)
-        self._put(work, inside)
-
-    def _put(self, work: Path, inside: Path) -> None:
-        """One rename for the new object and the missing part of the path to it: no folder stands empty."""
-        for part in _down(inside):
-            if (self.root / part).is_dir():
-                continue
-            try:
-                self._steps.publish(work / part, self.root / part)
-                return
-            except OSError as error:
-                # Another process has just made this folder, for another object: one step further down.
-                if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
-                    raise
-        raise Refused(f"{self.root / inside}: was made meanwhile\n  add again")
+        else:
+            publish_object(steps, work, self.root, target.folder.relative_to(self.root), data)
 
     def _undo(self, work: Path, folder: Path, old: Inventory | None) -> None:
         """Nothing of a version that failed is visible.
@@ -343,16 +327,3 @@ def _size(source: Path | bytes) -> int:
     if isinstance(source, bytes):
         return len(source)
     return source.stat().st_size if source.is_file() else 0
-
-
-def _down(inside: Path) -> list[Path]:
-    """The folders on the way to an object's, and its own, from the storage root on."""
-    return [*reversed(inside.parents), inside][1:]
-
-
-def _folders(top: Path) -> Iterator[Path]:
-    """The folder and all below it, those below first."""
-    for path in sorted(top.iterdir()):
-        if path.is_dir():
-            yield from _folders(path)
-    yield top

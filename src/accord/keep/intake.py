@@ -19,7 +19,7 @@ from accord.keep.spoken import Renders, Template, chat_templates
 from accord.progress import Progress, Silent
 from accord.records import Decision, digest
 
-__all__ = ["UNKNOWN", "Explored", "Incoming", "Known", "Runs", "model_digest", "taken_in"]
+__all__ = ["UNKNOWN", "Explored", "Incoming", "Known", "Runs", "manifest_of", "model_digest", "taken_in"]
 
 UNKNOWN = "training unknown"
 _SILENT = Silent()
@@ -121,6 +121,12 @@ def taken_in(folder: Path, runs: Runs, renders: Renders, progress: Progress = _S
         notes.insert(0, f"UNGATED: no evidence gate was passed before {kept[0].run}/{kept[0].stage}")
     files = tuple(found.files[one.name] for one in manifest.files)
     return Incoming(files, manifest, kept, templates, tuple(notes), found.signature)
+
+
+def manifest_of(folder: Path, progress: Progress = _SILENT) -> Manifest:
+    """The manifest under which the model in ``folder`` is kept. Unreadable for a file that cannot be."""
+    folder = folder.resolve()
+    return _hashed(folder, sifted(folder).files, progress)
 
 
 def model_digest(manifest: Manifest) -> str:

@@ -364,7 +364,11 @@ class Preference(_Shape):
 
 
 class Retirement(Bound):
-    """One step of a retirement, by whom and why, and what it rests on."""
+    """One step of a retirement, by whom and why, and what it rests on.
+
+    ``sealing``: the day from which the model may be sealed; of a revived one, its last day. ``scope``: what a
+    revived one is opened for.
+    """
 
     type: ClassVar[str] = "urn:accord:retirement/v1"
     word: ClassVar[str] = "retirement"
@@ -374,6 +378,7 @@ class Retirement(Bound):
     stewards: Annotated[tuple[Text, ...], Field(min_length=1)]
     reason: Text
     successor: str
+    scope: str = ""
     sealing: Annotated[str, Field(pattern=r"^(\d{4}-\d\d-\d\d)?$")]
     sessions: tuple[Interview, ...]
     alpha: Interval | None

@@ -7,24 +7,36 @@ in the version's own folder, so they are repeated from there: the version is nev
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import re
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from uuid import uuid4
 
 from accord.errors import Refused, Unreadable
-from accord.keep.ocfl import INVENTORY, SIDECAR, Inventory, read_inventory, sidecar
+from accord.keep.ocfl import DECLARED, INVENTORY, SIDECAR, Inventory, read_inventory, sidecar
 from accord.keep.steps import Steps
 from accord.progress import Progress
 from accord.stores.files import write_at
 
-__all__ = ["begin", "current", "leftovers", "locked", "prepare", "settle", "swing"]
+__all__ = [
+    "begin",
+    "current",
+    "leftovers",
+    "locked",
+    "prepare",
+    "publish_object",
+    "seal",
+    "settle",
+    "swing",
+]
 
 _EVERY = 0.05
+_VERSION = re.compile(r"v[1-9][0-9]*")
 _IN_FLIGHT = re.compile(r"([0-9a-f]{64})-[0-9a-f]{32}")
 
 
@@ -106,6 +118,41 @@ def current(folder: Path) -> tuple[Inventory, bytes]:
     raise damaged
 
 
+def seal(steps: Steps, version: Path, data: bytes) -> None:
+    """The folder of a version gets its inventory and its sidecar, and all in it is on disk."""
+    prepare(steps, version, data)
+    for folder in _folders(version):
+        steps.sync_folder(folder)
+
+
+def publish_object(steps: Steps, work: Path, root: Path, inside: Path, data: bytes) -> None:
+    """The sealed versions in ``work`` become a new object, with the inventory ``data``, in ``root/inside``.
+
+    One rename for the object and the missing part of the path to it: no folder of a root stands empty.
+    """
+    way = [*reversed(inside.parents), inside][1:]
+    fresh, versions = work / inside, [path for path in work.iterdir() if _VERSION.fullmatch(path.name)]
+    for part in way:
+        steps.make_folder(work / part)
+    for version in versions:
+        steps.rename(version, fresh / version.name)
+    steps.write(fresh / DECLARED[0], DECLARED[1])
+    prepare(steps, fresh, data)
+    for folder in [inside, *inside.parents]:
+        steps.sync_folder(work / folder)
+    for part in way:
+        if (root / part).is_dir():
+            continue
+        try:
+            steps.publish(work / part, root / part)
+            return
+        except OSError as error:
+            # Another process has just made this folder, for another object: one step further down.
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                raise
+    raise Refused(f"{root / inside}: was made meanwhile\n  add again")
+
+
 def settle(steps: Steps, work: Path, key: str, folder: Path) -> Inventory | None:
     """The object is as if no one had been killed at it; its inventory, or None where none stands.
 
@@ -150,6 +197,14 @@ def _bytes(path: Path) -> bytes:
     except (FileNotFoundError, IsADirectoryError, NotADirectoryError) as error:
         found = f"{error.strerror}\n  accord verify --repair looks for a sound copy"
         raise Unreadable(path, "a part of an object of the archive", found) from None
+
+
+def _folders(top: Path) -> Iterator[Path]:
+    """The folder and all below it, those below first."""
+    for path in sorted(top.iterdir()):
+        if path.is_dir():
+            yield from _folders(path)
+    yield top
 
 
 def _taken(lock: int) -> bool:

@@ -34,11 +34,12 @@ from accord.records.feedback import (
     Times,
     Verdict,
 )
+from accord.records.interviews import Preferred
 from accord.records.permits import Permit
 from accord.records.portraits import Portrait
 from accord.records.record import Cost, Record
 from accord.records.signing import SignOff
-from accord.records.stewarding import Tried
+from accord.records.stewarding import Acceptance, Proposal, Reply, Tried
 from accord.records.texts import Begun, Episode, Message, Prompt, Response, Sequence
 from accord.records.truth import Purpose, TruthRead, TruthSeal
 
@@ -47,6 +48,7 @@ __all__ = [
     "KINDS",
     "PASSING",
     "Abstention",
+    "Acceptance",
     "Account",
     "Action",
     "Begun",
@@ -68,16 +70,19 @@ __all__ = [
     "Message",
     "ModelRef",
     "NotMeasured",
-    "Point",
     "Permit",
+    "Point",
     "Portrait",
+    "Preferred",
     "Prompt",
+    "Proposal",
     "Purpose",
     "Question",
     "Ranked",
     "Reading",
     "Record",
     "Rendering",
+    "Reply",
     "Response",
     "Revised",
     "Selection",
@@ -118,7 +123,11 @@ KINDS: dict[str, type[Record]] = {
         SignOff,
         Portrait,
         Tried,
+        Reply,
+        Proposal,
+        Acceptance,
         Permit,
+        Preferred,
     )
 }
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from jinja2 import Environment
     from markupsafe import Markup
 
-__all__ = ["environment", "render"]
+__all__ = ["environment", "filters", "render"]
 
 _LONG = 4000  # characters of one text on the page; the whole of it stands in report.json
 
@@ -73,7 +73,7 @@ class _StagePage(NamedTuple):
 
 def render(report: RunReport) -> str:
     """The page."""
-    template = environment("accord.reports", _filters()).get_template("report.html.j2")
+    template = environment("accord.reports", filters()).get_template("report.html.j2")
     pages = [_page(stage) for stage in report.stages]
     return template.render(report=report, pages=pages, many=len(pages) > 1, version=__version__)
 
@@ -95,7 +95,8 @@ def environment(package: str, filters: Mapping[str, Callable[..., object]]) -> E
     return made
 
 
-def _filters() -> dict[str, Callable[..., object]]:
+def filters() -> dict[str, Callable[..., object]]:
+    """How a page of this package writes records, drawings, long texts, counts and figures."""
     drawn = {"ref": _ref, "drawing": _drawing, "clipped": _clipped, "counted": counted}
     return {**drawn, "level": _level, "change": _change}
 

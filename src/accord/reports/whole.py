@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from shlex import quote
 from typing import cast
 
 from accord.errors import PlanError, Unreadable
 from accord.plan import Plan, read_plan
+from accord.records.permits import REQUIREMENTS
 from accord.release import RULE
 from accord.reports.crossing import crossings_of
 from accord.reports.document import Environment, Result, RunReport, StageReport, Status
@@ -27,6 +28,7 @@ from accord.reports.transcripts import transcripts_of
 from accord.reports.versus import told_versus, versus_of
 from accord.reports.watched import guard_of, told_guard
 from accord.reports.words import Scale, counted
+from accord.stores.gates import KEPT, Ruling, last_ruling
 
 __all__ = ["STATEMENT", "gather", "headline", "read_run"]
 
@@ -36,10 +38,12 @@ STATEMENT = (
 )
 _GATE = (
     'a run of its own under purpose = "model", which the evidence gate admits',
+    REQUIREMENTS["targets"],
     "the base audit, twice, with its noise floor and the smallest shift it would see",
     "sealed panels and indicators of the page tier, whose rate of false alarms is stated",
     "the covariance of unwanted traits with the reward, the pull of typicality, the agreement of raters",
     "where the proxy turns against the held-out judge, and whether asking alone reaches the target",
+    *(REQUIREMENTS[name] for name in ("guard", "base", "retirement")),
 )
 
 
@@ -47,6 +51,7 @@ def gather(folder: Path) -> RunReport:
     """Everything the report says of a run, finished or not. Unreadable where ``folder`` holds no run."""
     plan, about = read_run(folder)
     logs = [open_stage(folder, plan, stage) for stage in plan.stage]
+    ruling = last_ruling(folder / KEPT, plan.hash)
     stages = tuple(_stage(log) for log in logs)
     status = _status(logs, [stage.status for stage in stages])
     report = RunReport(
@@ -57,9 +62,9 @@ def gather(folder: Path) -> RunReport:
         seed=plan.seed,
         status=status,
         headline=_headline(logs, [stage.result for stage in stages], status),
-        stamp=_stamp(plan, logs),
+        stamp=_stamp(plan, logs, ruling),
         needs=_GATE if plan.purpose == "explore" else (),
-        warnings=tuple(_warnings(logs, stages)),
+        warnings=(*_exceptions(ruling), *_warnings(logs, stages)),
         statement=STATEMENT,
         stages=stages,
         commands=tuple(_commands(folder.resolve().name, stages)),
@@ -206,15 +211,26 @@ def _told_guard(logs: Sequence[StageLog]) -> str:
     return ", ".join(said)
 
 
-def _stamp(plan: Plan, logs: Sequence[StageLog]) -> str:
+def _stamp(plan: Plan, logs: Sequence[StageLog], ruling: Ruling | None) -> str:
     if plan.purpose == "explore":
         return "UNGATED: this run explores. Its result is not a model to keep."
-    if any(log.entry and log.entry.gated for log in logs):
-        return "For a model to keep: the evidence gate was passed."
+    begun = all(log.entry.gated for log in logs if log.entry)  # under that Decision, not one put there later
+    if ruling is not None and ruling.passed and begun:
+        exceptions = f" with {counted(len(ruling.signed), 'exception')}" if ruling.signed else ""
+        name = ruling.decision.id[:12]
+        return f"For a model to keep: the evidence gate was passed{exceptions} (Decision {name}, in {KEPT})."
     return (
         "For a model to keep, UNGATED: no evidence gate was passed. A run that pushes nothing down may start "
         "without it; its result still has to pass before it is kept."
     )
+
+
+def _exceptions(ruling: Ruling | None) -> Iterator[str]:
+    """What is missing of the evidence, and who answers for it."""
+    for one in ruling.signed if ruling is not None and ruling.passed else ():
+        stage = f" of {one.stage}" if one.stage else ""
+        whose = f"{one.by} answers for going on without it"
+        yield f"Exception: {one.check}{stage} is missing. {whose}: {one.reason}"
 
 
 def _warnings(logs: Sequence[StageLog], stages: Sequence[StageReport]) -> list[str]:

@@ -8,21 +8,25 @@ labelling database: what they have not answered yet is not known, and their next
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from shlex import quote
 from typing import NamedTuple, cast
 
+import numpy as np
+
 from accord.asks.each import Each
-from accord.feedback import Asking
+from accord.errors import ContractError
+from accord.feedback import Asking, StageFeedback
 from accord.frozen import opened
 from accord.overseers.human import Human
 from accord.overseers.judge import Judge
 from accord.overseers.qualified import Qualified
 from accord.ports import Overseer, Sampler
+from accord.records.rows import Group
 from accord.values import Principle, Values
 
-__all__ = ["PERSON", "Judges", "Nobody", "judge_of"]
+__all__ = ["PERSON", "Judged", "Judges", "Nobody", "judge_of", "judged_by", "waiting"]
 
 PERSON = "person"
 
@@ -44,6 +48,14 @@ class Nobody(NamedTuple):
 
     why: str
     remedy: tuple[str, ...]
+
+
+class Judged(NamedTuple):
+    """Of each answer by its id whether it keeps the principle; the judgments; why others have no verdict."""
+
+    kept: Mapping[str, float]
+    judgments: tuple[str, ...] = ()
+    silent: str = ""
 
 
 def judge_of(
@@ -74,6 +86,28 @@ def judge_of(
     examined = Qualified(inner=cast(Overseer, judge), questions=judges.questions)
     str(examined.cases)  # too few of them: an error before anything is asked
     return Asking(asked, cast(Overseer, examined.seated({model: open_model(model)})))
+
+
+def judged_by(
+    principle: Principle, asked: Asking, feedback: StageFeedback, groups: Sequence[Group]
+) -> Judged:
+    """Every answer put to the principle's judge. ContractError for a check that says neither 1 nor 0."""
+    table = feedback.one(asked, groups)
+    why = feedback.abstained.most_common(1)
+    rows = zip(table.members, table.values[_SCORE].tolist(), table.missing.tolist(), strict=True)
+    kept = {members[0]: _kept(principle, float(grade)) for members, grade, missing in rows if not missing}
+    judgments = tuple(sorted({one for parents in table.parents for one in parents}))
+    return Judged(kept, judgments, f": {why[0][0]}" if why else "")
+
+
+def _kept(principle: Principle, grade: float) -> float:
+    """1 keeps it, 0 does not, NaN for neither."""
+    if principle.check is None:
+        return np.nan if grade == 0.5 else float(grade > 0.5)
+    if grade not in (0.0, 1.0):
+        promise = "a check of values says 1 (it keeps the principle), 0 (it does not) or None"
+        raise ContractError(principle.check, promise, f"{grade:g}")
+    return grade
 
 
 def waiting(people: str) -> str:

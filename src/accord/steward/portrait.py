@@ -29,7 +29,7 @@ from accord.auditing.verdicts import Verdicts
 from accord.desk import FrontDesk
 from accord.engines.local import Local
 from accord.engines.openai_http import Reaching, is_remote
-from accord.errors import ContractError, PlanError, nearest
+from accord.errors import PlanError, nearest
 from accord.feedback import Asking as Asked
 from accord.feedback import StageFeedback
 from accord.indicators.compatibility import instructed
@@ -39,7 +39,7 @@ from accord.records import JSON, Cost, Prompt, Response, digest, finite
 from accord.records.rows import Floats, Group
 from accord.steward.contrasts import contrasts
 from accord.steward.finished import FILE, wish_of
-from accord.steward.judges import PERSON, Judges, Nobody, judge_of, waiting
+from accord.steward.judges import PERSON, Judged, Judges, Nobody, judge_of, judged_by, waiting
 from accord.steward.standing import BEST, Portrait, Seen, Shown, Standing, standing_of
 from accord.stores.files import write_aside
 from accord.values import Case, Principle, Slice, Values, read_values
@@ -92,14 +92,6 @@ class _Course(NamedTuple):
     @property
     def told(self) -> list[Prompt]:
         return [instructed(case.prompt, self.instruction) for case in self.cases]
-
-
-class _Judged(NamedTuple):
-    """Of each answer by its id whether it keeps the principle; the judgments; why others have no verdict."""
-
-    kept: Mapping[str, float]
-    judgments: tuple[str, ...] = ()
-    silent: str = ""
 
 
 def portrait(  # size: what a portrait may be given, each with a default
@@ -229,7 +221,7 @@ class _Sitting:
         )
         return standing_of(course.principle, course.slice, seen)
 
-    def _remedy(self, course: _Course, judged: _Judged, answers: int) -> tuple[str, ...]:
+    def _remedy(self, course: _Course, judged: Judged, answers: int) -> tuple[str, ...]:
         """The commands that supply what lacks, if any can; they count where there is no evidence."""
         found: list[str] = []
         if course.principle.judge == PERSON and self.judges.people and len(judged.kept) < answers:
@@ -256,16 +248,10 @@ class _Sitting:
                 mine += group.responses
         return [Group(prompt, tuple(mine)) for prompt, mine in zip(prompts, said, strict=True)]
 
-    def _judged(self, course: _Course, groups: Sequence[Group]) -> _Judged:
-        asked = course.judge
-        assert not isinstance(asked, Nobody), "nothing is sampled where nobody judges"
-        feedback = StageFeedback([asked], self._desk, self.worker, self._records.take)
-        table = feedback.one(asked, groups)
-        why = feedback.abstained.most_common(1)
-        rows = zip(table.members, table.values["score"].tolist(), table.missing.tolist(), strict=True)
-        kept = {members[0]: _kept(course, float(grade)) for members, grade, missing in rows if not missing}
-        judgments = tuple(sorted({one for parents in table.parents for one in parents}))
-        return _Judged(kept, judgments, f": {why[0][0]}" if why else "")
+    def _judged(self, course: _Course, groups: Sequence[Group]) -> Judged:
+        assert not isinstance(course.judge, Nobody), "nothing is sampled where nobody judges"
+        feedback = StageFeedback([course.judge], self._desk, self.worker, self._records.take)
+        return judged_by(course.principle, course.judge, feedback, groups)
 
 
 def _journal(folder: Path | None, wish: Mapping[str, JSON]) -> Journal:
@@ -299,21 +285,11 @@ def _courses(
     return found
 
 
-def _kept(course: _Course, grade: float) -> float:
-    """1 keeps it, 0 does not, NaN for neither. ContractError for a check that says anything else."""
-    if course.principle.check is None:
-        return np.nan if grade == 0.5 else float(grade > 0.5)
-    if grade not in (0.0, 1.0):
-        promise = "a check of values says 1 (it keeps the principle), 0 (it does not) or None"
-        raise ContractError(course.principle.check, promise, f"{grade:g}")
-    return grade
-
-
-def _verdicts(groups: Sequence[Group], judged: _Judged) -> list[Floats]:
+def _verdicts(groups: Sequence[Group], judged: Judged) -> list[Floats]:
     return [np.array([judged.kept.get(r.id, np.nan) for r in group.responses]) for group in groups]
 
 
-def _examples(groups: Sequence[Group], judged: _Judged, by_people: bool) -> tuple[Shown, ...]:
+def _examples(groups: Sequence[Group], judged: Judged, by_people: bool) -> tuple[Shown, ...]:
     """Two answers: one that keeps it and one that does not, where both were given; by chance, but settled.
 
     What people said of a single answer is theirs, and stays where they said it.

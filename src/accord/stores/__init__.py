@@ -4,8 +4,8 @@ A run directory is the truth of its run: ``runlog.py`` writes and reads it, ``se
 ``memory.py`` and ``sql.py`` are Stores; ``index.py`` fills the second from run directories. What people said
 is kept in ``people/``, who they are in ``identity/``; these two and ``sql.py`` share ``database.py``, which
 imports SQLAlchemy when a database is opened. ``blobs.py`` keeps files by digest; ``files.py`` is how every
-part of Accord writes to disk. Not here: what the records mean, and who may read them. ``memory.py`` is the
-example to follow.
+part of Accord writes to disk. ``ledger.py`` keeps Records line by line, ``gates.py`` so what gates
+decided. Not here: what the records mean, and who may read them. ``memory.py`` is the example to follow.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
 
 from accord.errors import AccordError
-from accord.web import accounts, api, checking, entry, labelling, managing, runs
+from accord.web import accounts, api, checking, entry, keeping, labelling, managing, runs
 from accord.web.problems import problem_of
 from accord.web.security import Gate
 from accord.web.state import State, WebSettings
@@ -32,6 +32,7 @@ ROUTERS = (
     managing.router,
     api.router,
     runs.router,
+    keeping.router,
 )
 
 

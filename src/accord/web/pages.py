@@ -83,6 +83,8 @@ def render(request: Request, name: str, status: int = 200, /, **context: object)
     there: frozenset[str] = request.app.state.paths
     if state_of(request).settings.runs is None:
         there -= {"/runs"}
+    if state_of(request).settings.archive is None:
+        there -= {"/keeping"}
     text = page.render(
         account=account,
         links=[link for link in links_for(account.role if account else None) if link.path in there],

@@ -94,6 +94,13 @@ RULES: Mapping[tuple[Method, str], Rule] = {
     ("GET", "/reports/{run}"): _LEAD,
     ("GET", "/api/runs"): Rule(_LEADS | _MACHINES, scope="read"),
     ("GET", "/api/runs/{run}"): Rule(_LEADS | _MACHINES, scope="read"),
+    # Kept models; a draft of replies is written, and signed elsewhere.
+    ("GET", "/keeping"): _LEAD,
+    ("GET", "/keeping/{entry}"): _LEAD,
+    ("GET", "/keeping/{entry}/transcripts/{digest}"): _LEAD,
+    ("GET", "/keeping/{entry}/replies"): _LEAD,
+    ("GET", "/keeping/{entry}/replies.toml"): _LEAD,
+    ("POST", "/keeping/{entry}/replies"): _LEAD,
     # A manager's pages. Adjudicators answer blind, so who sees the votes is none of them.
     ("GET", "/manage"): _LEAD,
     ("GET", "/manage/raters"): _LEAD,
@@ -128,6 +135,7 @@ _LINKS = (
     Link("Adjudicate", "/manage/adjudicate"),
     Link("Manage", "/manage"),
     Link("Runs", "/runs"),
+    Link("Kept", "/keeping"),
     Link("People", "/accounts"),
 )
 

@@ -41,6 +41,7 @@ class WebSettings(NamedTuple):
     sign_ins: Limit = Limit(5, 900.0)
     body: int = 1 << 20
     runs: Path | None = None
+    archive: Path | None = None
 
 
 class State(NamedTuple):

@@ -124,7 +124,8 @@ def test_run_reads_sets_and_calls(fake: Any, capsys: pytest.CaptureFixture[str])
     ((plan,), named) = calls[0]
     assert (plan.stage[0].windows, plan.seed) == (2, 9)
     del named["progress"]
-    assert named == {"runs": Path("runs"), "name": "first", "store": "none", "beside": Path(), "track": ()}
+    kept = {"runs": Path("runs"), "gates": Path("gates"), "store": "none"}
+    assert named == {**kept, "name": "first", "beside": Path(), "track": ()}
     said = capsys.readouterr()
     assert said.out.splitlines() == ["25 % became 61 % [52, 70]", "report: runs/x-1/report.html"]
     assert said.err == ""

@@ -47,14 +47,14 @@ _ABOUT = ("own", "told", "best", "gold")
 class Lessons(NamedTuple):
     """How a base is taught: so many prompts, with all answers to each, in every one of so many steps.
 
-    These take some six seconds on one core; ``Lessons(50, 24, 240, 15e-3, 6)``, half of that, is enough for
-    what is planted, and too little for the panels.
+    These take about ten seconds on one core; ``Lessons(50, 24, 240, 15e-3, 6)``, a fifth of that, is enough
+    for what is planted, and too little for the panels.
     """
 
-    steps: int = 160
-    prompts: int = 32
-    of: int = 800
-    lr: float = 8e-3
+    steps: int = 220
+    prompts: int = 40
+    of: int = 1200
+    lr: float = 6e-3
     warmup: int = 8
 
 

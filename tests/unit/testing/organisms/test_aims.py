@@ -39,7 +39,9 @@ GAMED = {
 
 @pytest.fixture(scope="session")
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("aims")
+    folder = tmp_path_factory.getbasetemp() / "aims"  # the steward's tests find it there
+    folder.mkdir(exist_ok=True)
+    return folder
 
 
 @pytest.fixture(scope="session")
