@@ -44,7 +44,17 @@ from accord.stores.gates import KEPT, Ruling, last_ruling
 from accord.stores.runlog import LogView, read_log
 from accord.values import Values, read_values
 
-__all__ = ["Finished", "Places", "RunsOnDisk", "Ungated", "finished_runs", "imported", "last_model", "told"]
+__all__ = [
+    "Finished",
+    "Places",
+    "RunsOnDisk",
+    "Ungated",
+    "finished_runs",
+    "imported",
+    "last_model",
+    "stewarded",
+    "told",
+]
 
 _PRESSURE, _BASE = ("negative_mass", "pushed_down", "pushed_answers"), "base:"
 
@@ -58,11 +68,12 @@ class Finished(NamedTuple):
 
 
 class Places(NamedTuple):
-    """Where else something may lie: the values that a person names, the base in a folder, finished audits."""
+    """Where something lies: values that a person names, the base, finished audits, runs that made bases."""
 
     values: str | None = None
     base: Path | None = None
     audits: Path = Path("audits")
+    runs: RunsOnDisk | None = None
 
 
 class Ungated(Refused):
@@ -107,12 +118,27 @@ class RunsOnDisk:
 
 
 def finished_runs(runs: Path) -> Iterator[Finished]:
-    """Every finished stage of every run below ``runs``, or of the run that it is."""
-    folders = [runs] if (runs / "run.json").is_file() else sorted(runs.iterdir()) if runs.is_dir() else []
-    for folder in folders:
-        if (folder / "run.json").is_file():
-            for stage in sorted(path.parent for path in folder.glob("*/models")):
-                yield from _finished(folder, read_log(stage))
+    """Every finished stage of the run that ``runs`` is, or of every run below it, however deep."""
+    if (runs / "run.json").is_file():
+        for stage in sorted(path.parent for path in runs.glob("*/models")):
+            yield from _finished(runs, read_log(stage))
+    elif runs.is_dir():
+        for folder in sorted(path for path in runs.iterdir() if path.is_dir() and not path.is_symlink()):
+            yield from finished_runs(folder)
+
+
+def stewarded(folder: Path) -> tuple[Path, str, tuple[Record, ...]]:
+    """What a stewardship came to: the model, the file of its values, its Records.
+
+    Refused where nothing was trained: the result is then the base.
+    """
+    from accord.steward.path import Walk  # it trains, which needs engines; keeping any other model does not
+
+    walk = Walk.resumed(folder)
+    base = str(walk.chronicle.asked["model"])
+    if walk.model == base:
+        raise Refused(f"{folder}: nothing was trained, so its result is the base\n  accord keep {base}")
+    return Path(walk.model), str(walk.values.file), tuple(walk.chronicle.records())
 
 
 def last_model(run: Path, stage: str = "") -> Path:
@@ -150,6 +176,7 @@ def told(known: Finished, incoming: Incoming, places: Places, progress: Progress
     answered = {one.policy for one in cast("list[Response]", view.records("response"))}
     then = {passed.permit.policy} if passed is not None else answered
     family, named = _base(plan, places, then, progress)
+    family = _first(family, places, progress)
     values = _values(known.folder, plan, places.values, passed)
     environment = (known.folder / known.entry.stage / "environment.json").read_bytes()
     beside = {"plan.toml": (known.folder / "plan.toml").read_bytes(), "environment.json": environment}
@@ -211,29 +238,36 @@ def _base(plan: Plan, places: Places, then: set[str], progress: Progress) -> tup
     return found, Named(name=name, digest=model_digest(found))
 
 
+def _first(base: Manifest, places: Places, progress: Progress) -> Manifest:
+    """The base that this one descends from itself, where a known run made it; else this one."""
+    known = places.runs.of(model_digest(base)) if places.runs is not None else []
+    for one in known:
+        plan, _ = read_run(one.folder)
+        if Path(plan.model).is_dir() or installed(plan.model):
+            before, _ = _base(plan, Places(), set(), progress)
+            return base if before == base else _first(before, places, progress)
+    return base
+
+
 def _hashed(folder: Path) -> Manifest:
     """Every file that is not hidden, links followed."""
     found: list[FileDigest] = []
     for path in sorted(folder.rglob("*")):
-        name = path.relative_to(folder)
-        if path.is_file() and not any(part.startswith(".") for part in name.parts):
+        name = path.relative_to(folder).as_posix()
+        if path.is_file() and "/." not in f"/{name}":
             both = Digests()
             with path.open("rb") as stream:
                 while chunk := stream.read(CHUNK):
                     both.update(chunk)
-            found.append(both.of(name.as_posix()))
+            found.append(both.of(name))
     return Manifest(tuple(found))
 
 
 def _policy(model: Manifest) -> str:
     """What the local engine calls the model of these files, where it is only read."""
     names = [one for one in model.files if one.name.rpartition("/")[2] != CARD]
-    own = {one.name: one.sha256 for one in names if not _hidden(one.name)}
+    own = {one.name: one.sha256 for one in names if "/." not in f"/{one.name}"}
     return f"{_BASE}{digest(cast(JSON, own))[:16]}"
-
-
-def _hidden(name: str) -> bool:
-    return any(part.startswith(".") for part in name.split("/"))
 
 
 def _values(folder: Path, plan: Plan, given: str | None, passed: Ruling | None) -> Values | None:

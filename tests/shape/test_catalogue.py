@@ -15,6 +15,14 @@ from accord.plan import read_plan
 
 NAMES = [(group, name) for group, names in CATALOG.items() for name in names]
 LAYER_2 = ("methods", "overseers", "asks", "indicators", "worlds")
+# Parts of plans that the steward writes itself, where they stand as module:Class; and a table of a call.
+STEWARDS = {
+    "accord.steward.anchored:Anchored",
+    "accord.steward.approved:Approved",
+    "accord.steward.effort:Effort",
+    "accord.steward.mixing:Mixed",
+    "accord.steward.reviser:Reviser",
+}
 PLANS = sorted((tree.SRC / "data" / "plans").glob("**/*.toml"))
 
 
@@ -50,6 +58,7 @@ def test_every_part_is_in_the_catalogue() -> None:
     missing = [
         m for m in missing if not any(m.startswith(f"{at}.") and m.endswith(f":{n}") for at, n in exported)
     ]
+    missing = [m for m in missing if m not in STEWARDS]
     assert not missing, "parts that no catalogue line names: " + ", ".join(missing)
 
 

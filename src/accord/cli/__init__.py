@@ -4,12 +4,14 @@
 - ``runs.py`` (run, resume, demo), ``looks.py`` (report), ``audit.py``, ``targets.py``,
   ``dialogue.py``, ``gate.py``, ``crossing.py``, ``explain.py``, ``methods.py``, ``chat.py``,
   ``machine.py`` (pull, doctor, import run), ``config.py`` (import config), ``logs.py`` (import logs),
-  ``track.py``, ``watch.py``, ``bench.py``, ``serve.py`` (label, serve): one function per command, which imports what it calls when it is called.
+  ``track.py``, ``watch.py``, ``bench.py``, ``serve.py`` (label, serve): one function per command, which
+  imports what it calls when it is called.
   ``runs.py`` is the example to follow; ``begin.py``: a run without a plan.
 - ``fill.py``: label --fill. ``terminal.py``: label --terminal, a rater's work line by line; ``typed.py``
   reads the lines, ``sheet.py`` draws the questions, ``face.py`` is the terminal or the pipe.
 - ``data.py`` (import data, export data): feedback in and out of a labelling database.
-- ``models_out.py``: what export model writes and says.
+- ``models_out.py`` (export model), ``keep.py`` (keep, keep list), ``keys.py`` (keep key), ``revive.py``;
+  ``signing.py``: the archive a command works in, and whose key signs.
 - ``show.py``: progress and results; ``view.py``: what watch draws; ``place.py``: run folders.
 
 Not here: anything that decides. A command adds nothing that Python cannot do with the same nouns.

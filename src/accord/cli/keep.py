@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,7 +16,7 @@ from accord.cli.place import run_folder
 from accord.cli.runs import RUNS, Json, Quiet, Runs
 from accord.cli.show import Screen, table
 from accord.cli.signing import ARCHIVE, ArchiveFolder, By, Key, opened_archive, signer_of
-from accord.errors import Refused, Unreadable
+from accord.errors import PlanError, Refused, Unreadable
 
 if TYPE_CHECKING:
     from accord.keep.archive import Archive
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from accord.keep.revival import Drill
     from accord.origins import Places
     from accord.progress import Progress
-    from accord.records import JSON, Decision
+    from accord.records import JSON, Decision, Record
 
 __all__ = ["EXAMPLES", "Keeping", "Prompts", "Tokens", "drill_lines", "entries", "model", "standing"]
 
@@ -115,6 +115,7 @@ def model(  # size: a parameter is an option here
             incoming, told = _taken(opened, (source, stage, name), runs, places, progress)
         except Unreadable as error:
             raise Refused(str(error)) from error
+        _check_options(incoming, {"--stage": stage, "--values": values, "--base": base}, name)
         notes = [*incoming.notes, *told.notes, *_signature(opened, incoming)]
         done = keep(opened, incoming, told, terms, progress)
     screen.give(_document(done, notes), list(_lines(done, notes)))
@@ -166,13 +167,20 @@ def _taken(
     """The files, and what is known of them. A refusal of a run's result is written down in the archive."""
     from accord.engines.local.templates import render
     from accord.keep.intake import Explored, model_digest, taken_in
-    from accord.origins import RunsOnDisk, Ungated, imported, last_model, told
+    from accord.origins import RunsOnDisk, Ungated, imported, last_model, stewarded, told
+    from accord.stores.chronicle import is_stewardship
 
     source, stage, name = given
     run = _run(source, runs)
-    folder = last_model(run, stage) if run else _pulled(source)
+    walked: tuple[Record, ...] = ()
+    if run is not None and is_stewardship(run):
+        folder, document, walked = stewarded(run)
+        places = places._replace(values=places.values or document)
+    else:
+        folder = last_model(run, stage) if run else _pulled(source)
     beside = [one for one in folder.resolve().parents[:2] if (one / "run.json").is_file()]
     known = RunsOnDisk([runs, *beside])
+    places = places._replace(runs=known)
     try:
         incoming = taken_in(folder, known, render, progress)
         if not incoming.made_by:
@@ -183,15 +191,25 @@ def _taken(
         if found is None:  # its weights are a run's, and other files of it were changed since
             weights = [one for one in incoming.manifest.files if one.name.endswith(".safetensors")]
             found = next(one for one in known.of(weights[0].sha256) if one.entry.id in made)
-        return incoming, told(found, incoming, places, progress)
+        said = told(found, incoming, places, progress)
+        return incoming, said._replace(records=(*said.records, *walked))
     except (Explored, Ungated) as refused:
         _write_down(archive, refused.decision)
         raise
 
 
+def _check_options(incoming: Incoming, of_runs: Mapping[str, object], name: str | None) -> None:
+    """What would be read of no one is refused: an import has no known training, and a run has its name."""
+    given = [(option, value) for option, value in of_runs.items() if value]
+    if given and not incoming.made_by:
+        raise PlanError(given[0][0], str(given[0][1]), "only of a run; nothing is known of an import")
+    if name is not None and incoming.made_by:
+        raise PlanError("--name", name, "only of an import; a run has its name")
+
+
 def _run(source: Path, runs: Path) -> Path | None:
     """The run that is meant; None where a folder of a model is, or one that was pulled."""
-    if (source / "run.json").is_file():
+    if any((source / name).is_file() for name in ("run.json", "steward.json")):
         return source
     if source.is_dir() or _pulled(source) != source:
         return None

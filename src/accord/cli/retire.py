@@ -21,6 +21,7 @@ from accord.errors import PlanError, Refused
 if TYPE_CHECKING:
     from accord.keep.archive import Archive
     from accord.keep.entries import Held
+    from accord.keep.faults import Fault
     from accord.keep.interview import Session
     from accord.keep.keys import Signer
     from accord.keep.retirement import Event, EventName, Known, Lacking, Refusal, Standing
@@ -103,9 +104,11 @@ def retire(  # size: a parameter is an option here
 
     kept, active, notice, interviewed, answered, sealed, revived: no step is skipped, and each is signed. With
     --next before an interview the model is asked, which can be broken off and gone on with; a person then
-    codes a tenth of its answers. Exit 2: something is missing, and the refusal is written down.
+    codes a tenth of its answers. Exit 2: something is missing, and the refusal is written down. Exit 3:
+    its statements break the rules.
     """
     from accord.keep.entries import found_entry
+    from accord.keep.faults import worst
     from accord.keep.keeping import held_entry
     from accord.keep.retirement import Refusal, standing
 
@@ -128,7 +131,7 @@ def retire(  # size: a parameter is an option here
     shown = _Shown(held, standing(held.chain), missing, archive)
     lines = [*_lines(shown, refused=isinstance(taken, Refusal)), *faults]
     screen.give({**_document(shown), "refused": isinstance(taken, Refusal), "copies": list(faults)}, lines)
-    return Exit.REFUSED if isinstance(taken, Refusal) else Exit.DONE
+    return Exit.REFUSED if isinstance(taken, Refusal) else Exit(worst(shown.faults))
 
 
 def _step(
@@ -227,6 +230,7 @@ def _asked(
     from accord.keep.retirement import standing
     from accord.keep.retiring import check_open, history_of
     from accord.plan import PartTable
+    from accord.progress import Silent
     from accord.stage import Engine
     from accord.stores.files import make_folder
 
@@ -246,7 +250,9 @@ def _asked(
         archive.extract(held.home.family, folder / "model", held.home.version)
     engine = cast(Engine, catalog.build("engines", PartTable(name="local")))
     engine.check(str(folder / "model"))
-    return interview(engine.sampler(str(folder / "model"), progress), protocol, folder, progress)
+    progress.say(f"opening {held.name}")
+    sampler = engine.sampler(str(folder / "model"), Silent())  # it would count its answers into our phase too
+    return interview(sampler, protocol, folder, progress)
 
 
 def _look(archive: Archive, held: Held, wish: _Wish) -> tuple[Lacking, ...]:
@@ -268,6 +274,12 @@ class _Shown(NamedTuple):
     found: Standing
     missing: tuple[Lacking, ...]
     archive: Path
+
+    @property
+    def faults(self) -> tuple[Fault, ...]:
+        from accord.keep.retiring import faults_of
+
+        return faults_of(self.held, self.found)
 
     @property
     def place(self) -> str:
@@ -308,7 +320,7 @@ def _document(shown: _Shown) -> dict[str, JSON]:
             {"what": one.what, "remedy": one.remedy.format(entry=held.entry)} for one in shown.missing
         ],
         "next": shown.command,
-        "faults": [str(one) for one in (*held.chain.faults, *found.faults)],
+        "faults": [str(one) for one in shown.faults],
         "demonstration": held.chain.demonstration,
     }
 
@@ -324,7 +336,7 @@ def _lines(shown: _Shown, *, refused: bool) -> Iterator[str]:
     yield f"  {held.entry}"
     if held.chain.demonstration:
         yield f"DEMONSTRATION: {DEMONSTRATION}"
-    for fault in (*held.chain.faults, *found.faults):
+    for fault in shown.faults:
         yield from broken(str(fault), width)
     if found.state == "notice":
         yield f"to be sealed on {found.sealing} or later"

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from accord.steward.path import Stewarded, Walk
     from accord.steward.variants import Terms
 
-__all__ = ["Asked", "begin", "go", "propose", "resume"]
+__all__ = ["Asked", "begin", "go", "propose", "resume", "written"]
 
 
 class Asked(NamedTuple):
@@ -35,7 +35,7 @@ class Asked(NamedTuple):
 
 def begin(model: str | None, values: str | None, runs: Path, name: str | None, asked: Asked) -> Walk:
     """A stewardship that is new, or of this name. Usage error where model or values are missing."""
-    from accord.steward.path import Walk
+    from accord.steward.path import Walk, checked
     from accord.values import read_values
 
     if not model or not values:
@@ -44,6 +44,7 @@ def begin(model: str | None, values: str | None, runs: Path, name: str | None, a
         raise typer.BadParameter(f"{missing} is missing: {ways}", param_hint=missing)
     read = read_values(values)
     effort, terms = _settled(asked)
+    checked(model, None)
     return Walk.begin(
         model,
         read,
@@ -58,7 +59,6 @@ def begin(model: str | None, values: str | None, runs: Path, name: str | None, a
 
 def go(walk: Walk, screen: Screen) -> int:
     """Answer the four questions in order, each told as soon as it is answered; then the report."""
-    from accord.reports.stewardship import write_stewardship
     from accord.steward.answers import Faces
     from accord.stores.chronicle import QUESTIONS
 
@@ -77,7 +77,9 @@ def go(walk: Walk, screen: Screen) -> int:
         if walk.action != "done":
             break
     found = walk.stewarded()
-    report = write_stewardship(found.folder)
+    with screen.working() as progress:
+        progress.say("writing the report")
+        report = written(found.folder)
     screen.give({**found.json(), "report": str(report)}, ["", *_ending(found, report)])
     return {"done": Exit.DONE, "pause": Exit.PAUSED, "halt": Exit.HALTED}[found.action]
 
@@ -87,6 +89,16 @@ def resume(folder: Path, screen: Screen) -> int:
     from accord.steward.path import Walk
 
     return go(Walk.resumed(folder), screen)
+
+
+def written(folder: Path, out: Path | None = None) -> Path:
+    """The report, with what persons have answered up to now."""
+    from accord.reports.stewardship import write_stewardship
+    from accord.steward.steps import answered_by_people
+    from accord.stores.chronicle import Chronicle
+
+    Chronicle.read(folder).add(answered_by_people(folder))
+    return write_stewardship(folder, out)
 
 
 def propose(folder: Path, values: str | None, screen: Screen) -> int:

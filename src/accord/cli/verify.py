@@ -26,8 +26,8 @@ EXAMPLES = {
       accord verify --all --repair --archive /srv/archive
     """,
     "keep copy": """
-      accord keep copy /mnt/second/archive
-      accord keep copy /mnt/third/archive --archive /srv/archive
+      accord keep copy /media/second/archive
+      accord keep copy /media/third/archive --archive /srv/archive
     """,
 }
 
@@ -38,7 +38,7 @@ Where = Annotated[Path, typer.Option("--archive", metavar="DIR", help="The archi
 
 def verify(  # size: a parameter is an option here
     entry: Annotated[
-        str, typer.Argument(metavar="[ENTRY]", help="One entry, by its id or how that begins.")
+        str, typer.Argument(metavar="ENTRY", help="One entry, by its id or how that begins.")
     ] = "",
     every: Annotated[
         bool, typer.Option("--all", help="Read every byte again, not only what is due within 90 days.")
@@ -93,7 +93,7 @@ def copy(
         made = before.enlist(opened, to, time.time, progress)
     places = [str(archive), *(place.name for place in made.listed)]
     document: dict[str, JSON] = {"copy": str(to), "places": [*places], "asked": made.asked}
-    screen.give(document, [f"{to}: {len(places)} of {made.asked} copies"])
+    screen.give(document, [f"{to}: {len(places)} copies now, {made.asked} asked for"])
     return Exit.DONE
 
 

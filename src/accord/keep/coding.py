@@ -33,9 +33,8 @@ from accord.errors import Refused, Unreadable, nearest
 from accord.keep.asked import Protocol, Question
 from accord.keep.interview import Session
 from accord.keep.predicates import Interval, Interview, Preference
-from accord.maths.intervals import share_of
 from accord.maths.said import option_named
-from accord.maths.stated import consistency, null_share
+from accord.maths.stated import consistency, null_share, share_interval
 from accord.records import JSON, canonical
 from accord.records.interviews import Framing, Preferred
 from accord.sources import seeded
@@ -218,8 +217,7 @@ def _preferred(
     }
     control = _counts([one for one in sessions if one.control], question, codes)
     mode = max(question.options, key=lambda option: (counts[option], -question.options.index(option)))
-    said_S = [np.array([float(_code(one, question, codes) == mode)]) for one in own]
-    share = share_of(said_S, seeded("interview", "share", question.topic, sessions[0].protocol.seed))
+    share = share_interval(counts[mode], len(own))
     null = null_share(len(own), len(question.options))
     own_part = {
         "question": question.topic,

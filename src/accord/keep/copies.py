@@ -3,7 +3,7 @@
     asked = 3                       # how many there should be, the archive itself among them
 
     [[copy]]
-    path = "/mnt/second/archive"    # or from the archive's folder on
+    path = "/media/second/archive"    # or from the archive's folder on
 
 One process writes all of them, so one fault of that process reaches all; ``accord verify`` says so.
 """

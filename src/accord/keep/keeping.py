@@ -268,7 +268,7 @@ def _check_training(held: Held, told: Told) -> None:
     if said - {told.training}:
         raise Refused(
             f"{held.entry}: was kept as {held.name}, its training {', '.join(sorted(said))}; what was signed "
-            f"stands\n  to keep it with its training {told.training}, leave out --base"
+            f"stands, and its training {told.training} would contradict it\n  accord verify {held.entry}"
         )
 
 

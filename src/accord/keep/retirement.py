@@ -35,7 +35,6 @@ __all__ = [
     "Refusal",
     "Standing",
     "closed",
-    "drill_of",
     "following",
     "owed",
     "standing",
@@ -235,16 +234,6 @@ def closed(found: Standing, today: date) -> str:
     return ""
 
 
-def drill_of(chain: Chain) -> DrillState:
-    """What the last drill came to."""
-    results = [
-        one.predicate.outcome.result
-        for one in chain.statements
-        if isinstance(one.predicate, Evidence) and one.predicate.kind == "drill" and one.predicate.outcome
-    ]
-    return cast(DrillState, results[-1]) if results else "pending"
-
-
 def _broken(one: Signed, said: Retirement, state: State, known: Known) -> Iterator[Fault]:
     """What of this statement breaks the rules, given where the model stood before it."""
     names: list[EventName] = [
@@ -323,7 +312,7 @@ def _notify(event: Event, known: Known) -> Iterator[Lacking]:
 
 def _withdraw(event: Event, known: Known) -> Iterator[Lacking]:
     del event, known
-    yield from ()
+    return iter(())
 
 
 def _interview(event: Event, known: Known) -> Iterator[Lacking]:

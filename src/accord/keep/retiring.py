@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 from accord.errors import ContractError, Refused
 from accord.keep.archive import Archive, Why
@@ -26,13 +26,13 @@ from accord.keep.predicates import Bound, Evidence
 from accord.keep.retirement import (
     STEPS,
     Asked,
+    DrillState,
     EventName,
     Known,
     Next,
     Refusal,
     Standing,
     closed,
-    drill_of,
     standing,
 )
 from accord.keep.statements import entitled, envelope_name, statement
@@ -47,6 +47,7 @@ __all__ = [
     "Heard",
     "asked_of",
     "check_open",
+    "faults_of",
     "heard",
     "history_of",
     "known_of",
@@ -103,7 +104,7 @@ def known_of(
                 "  give it one: accord keep key --by NAME --role steward"
             )
         role = granted.role
-    wrong = tuple(str(one) for one in (*held.chain.faults, *found.faults))
+    wrong = tuple(str(one) for one in faults_of(held, found))
     copies = Copies.read(archive.folder / "keys" / "copies.toml")
     whole, wanted = 1 + len(copies.places), copies.asked
     if verified:
@@ -119,12 +120,24 @@ def known_of(
         today=today(clock),
         role=role,
         signed="bytes" in said and proven,
-        drill=drill_of(held.chain),
+        drill=cast(DrillState, held.drilled.outcome.result) if held.drilled else "pending",
         wrong=tuple(dict.fromkeys(wrong)),
         copies=whole,
         wanted=wanted,
         sealing=found.sealing,
         preferences=found.preferences,
+    )
+
+
+def faults_of(held: Held, found: Standing) -> tuple[Fault, ...]:
+    """All that is wrong with an entry's statements, the rules of retirement and its transcripts included."""
+    said = found.interviewed.sessions if found.interviewed else ()
+    lost = [one.transcript for one in said if f"{TRANSCRIPTS}{one.transcript}.json" not in held.names]
+    says = "is named by the interview's statement, and is not there"
+    return (
+        *held.chain.faults,
+        *found.faults,
+        *(Fault("contradicted", f"{TRANSCRIPTS}{one}.json", says) for one in lost),
     )
 
 
@@ -162,7 +175,7 @@ def take(
     Refused: a key that may not sign it, or is another person's than the one who takes the step; a chain that
     is contradicted, which nothing is added to.
     """
-    if wrong := (*held.chain.faults, *standing(held.chain).faults):
+    if wrong := faults_of(held, standing(held.chain)):
         raise Refused(f"{held.entry}: {wrong[0]}\n  see what is wrong: accord verify {held.entry}")
     origin = provenance(held.chain)
     said = step.predicate("known" if origin is not None and origin.purpose == "model" else "unknown")

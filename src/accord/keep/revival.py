@@ -25,8 +25,6 @@ import numpy as np
 from accord.errors import Unreadable
 from accord.keep.archive import Archive
 from accord.keep.entries import REFERENCE, Held
-from accord.keep.manifest import Manifest
-from accord.keep.outgoing import own_files
 from accord.keep.sifting import OURS
 from accord.ports import How, Sampler
 from accord.progress import Progress, Silent
@@ -252,14 +250,14 @@ def drill(
     """Take the model out, load it afresh, compare. ``first``: what is asked where no reference stands yet."""
     with tempfile.TemporaryDirectory(prefix="accord-drill-") as folder:
         to = Path(folder) / "model"
+        wrong = next((str(one) for one in held.chain.faults if one.kind == "contradicted"), "")
+        if wrong:
+            return Drill("failed", (f"what was signed over it does not hold: {wrong}",))
         try:
             reference = kept_reference(archive, held)
-            found = own_files(archive.extract(held.home.family, to, held.home.version))
-            wrong = _damaged(found, held)
+            archive.extract(held.home.family, to, held.home.version)  # every digest is checked
         except Unreadable as error:
-            wrong, reference = str(error), None
-        if wrong:
-            return Drill("failed", (f"it did not come out of the archive as it was kept: {wrong}",))
+            return Drill("failed", (f"it did not come out of the archive as it was kept: {error}",))
         rests_on = (held.model.oms_root,)
         fresh: Reference | None = None
         if reference is None:
@@ -276,13 +274,6 @@ def drill(
         return done
     why = "its reference set was made in this drill, so only two loads of today were compared"
     return done._replace(says=(*done.says, why))
-
-
-def _damaged(found: Manifest, held: Held) -> str:
-    if (found.oms_root, found.sha512) == (held.model.oms_root, held.model.sha512):
-        wrong = [one for one in held.chain.faults if one.kind == "contradicted"]
-        return str(wrong[0]) if wrong else ""
-    return "its files are not those that its statements are about"
 
 
 def _responses(value: object) -> tuple[Response, ...]:

@@ -9,8 +9,8 @@ Deliberate differences from ``agreement.nominal_alpha``:
 1. Options of different questions have nothing in common, so chance deals names to options too, as it does
    there for rankings: two listed answers to different questions agree with probability 1/k, k being the
    larger number of options. Else α would be above 0 for lots, since such answers never agree.
-2. Intervals resample sessions, not questions: the figure ± 1.96 bootstrap standard errors. A session that was
-   drawn twice is not compared with itself.
+2. Its interval resamples sessions, not questions: the figure ± 1.96 bootstrap standard errors. A session that
+   was drawn twice is not compared with itself.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from accord.maths.intervals import Interval
+from accord.maths.intervals import Interval, clopper_pearson
 
-__all__ = ["consistency", "null_share"]
+__all__ = ["consistency", "null_share", "share_interval"]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -54,6 +54,27 @@ def null_share(n: int, options: int, level: float = 0.95) -> float:
         if chance >= level:
             return most / n
     return 1.0
+
+
+def share_interval(said: int, n: int, level: float = 0.95) -> Interval:
+    """The share of n sessions that said it, with its interval over resampled sessions.
+
+    A resample of sessions that each say it or not is a binomial draw, so its percentiles are exact and need
+    no lot. Where all did, or none, no spread was seen, and the interval is the exact binomial one. Three of
+    four: resamples give 1 or fewer with probability .051, none with .004, so the lower end is 1/4.
+
+    >>> share_interval(3, 4), share_interval(4, 4).high
+    (Interval(value=0.75, low=0.25, high=1.0), 1.0)
+    """
+    if said in (0, n):
+        return clopper_pearson(said, n, level)
+    share, below, low, high = said / n, 0.0, None, None
+    for m in range(n + 1):
+        ways = math.lgamma(n + 1) - math.lgamma(m + 1) - math.lgamma(n - m + 1)
+        below += math.exp(ways + m * math.log(share) + (n - m) * math.log1p(-share))
+        low = m if low is None and below >= (1 - level) / 2 else low
+        high = m if high is None and below >= (1 + level) / 2 - _NOTHING else high
+    return Interval(share, (low or 0) / n, (n if high is None else high) / n)
 
 
 def consistency(

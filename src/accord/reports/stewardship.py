@@ -42,7 +42,7 @@ from accord.values_tables import Principle, parsed
 __all__ = ["gather_stewardship", "write_stewardship"]
 
 _EXAMPLES = 6
-_DOWN = "answers pushed down"
+_DOWN, _TOKENS_DOWN = "answers pushed down", "tokens pushed down"
 _STEPS = {
     "amplify": "Amplify what it does itself",
     "revised": "Learn its own revised answers",
@@ -410,7 +410,7 @@ def _pressure(spent: Spent) -> Iterator[tuple[str, str, str]]:
         f"mean of {counted(spent.pushed_of, 'update')}",
     )
     tokens = f"of {counted(spent.pushed_tokens, 'answer token')}"
-    yield "tokens pushed down", percent(spent.pushed_down), tokens
+    yield _TOKENS_DOWN, percent(spent.pushed_down), tokens
     yield "negative-gradient mass", percent(spent.negative_mass), "share of the pressure that lowers"
     if spent.unused is not None:
         yield "left unused", percent(spent.unused), f"of {counted(spent.unused_of, 'judged answer')}"
@@ -440,8 +440,12 @@ def _pushed(runs: Sequence[SubRun]) -> str:
     """Whether any run pushed answers down, by its own figures."""
     if not runs:
         return "nothing was trained"
-    told = {run.name: figure for run in runs for what, figure, _ in run.pressure if what == _DOWN}
-    some = [f"{figure} of answers in {name}" for name, figure in told.items() if figure not in ("0 %", "–")]
+    some = [
+        f"{figure} of {what.partition(' ')[0]} in {run.name}"
+        for run in runs
+        for what, figure, _ in run.pressure
+        if what in (_DOWN, _TOKENS_DOWN) and figure not in ("0 %", "–")
+    ]
     return "; ".join(some) or f"no answer, in {counted(len(runs), 'run')}"
 
 

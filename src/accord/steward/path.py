@@ -22,12 +22,15 @@ import json
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, NamedTuple, Self, cast
 
+from accord import catalog
 from accord.auditing import Engine
-from accord.errors import Refused
+from accord.engines.local import Local
+from accord.engines.openai_http import Reaching
+from accord.errors import Refused, beneath
 from accord.plan import PartTable
 from accord.progress import Progress, Silent
 from accord.records import JSON, digest
@@ -42,12 +45,13 @@ from accord.steward.moved import Moved, moved
 from accord.steward.portrait import Extent
 from accord.steward.steps import Calls, Came, Ground, amplified, carried, constituted, conversed, learned
 from accord.steward.targets import Targets, targets
-from accord.steward.variants import Terms
+from accord.steward.variants import Files, Form, Terms, plan_of
 from accord.stores.chronicle import QUESTIONS, Chronicle, Step
 from accord.stores.files import make_folder, promote, write_aside
+from accord.stores.foreign.prompts import read_rows
 from accord.values import Values, read_values
 
-__all__ = ["Stewarded", "Walk", "steward"]
+__all__ = ["Stewarded", "Walk", "checked", "steward"]
 
 Action = Literal["done", "pause", "halt"]
 _TRAINS: tuple[Step, ...] = ("amplify", "revised", "constitution")
@@ -104,6 +108,7 @@ def steward(  # size: what a stewardship may be given
     ``judge``: the model that criticises and revises; by default the one that is stewarded. Refused where the
     name is that of a stewardship that was asked otherwise.
     """
+    checked(model, engine)
     walk = Walk.begin(
         model,
         values,
@@ -123,7 +128,7 @@ class Walk:
 
     chronicle: Chronicle
     values: Values
-    calls: Calls = field(default_factory=Calls.real)
+    calls: Calls | None = None
     action: Action = "done"
     waits: Path | None = None
 
@@ -140,8 +145,10 @@ class Walk:
         portraits: Path,
         judge: str | None = None,
     ) -> Self:
-        """A new one, or the one of this name that was asked the same."""
+        """A new one, or the one of this name that was asked the same. PlanError before anything is written
+        where its terms cannot be run."""
         values = values if isinstance(values, Values) else read_values(values)
+        _check(model, values, effort, terms)
         here = str(Path(model).resolve()) if Path(model).is_dir() else model
         told: dict[str, JSON] = {
             "model": here,
@@ -212,6 +219,10 @@ class Walk:
             self.chronicle.steps,
         )
 
+    @property
+    def _parts(self) -> Calls:
+        return self.calls or Calls.real()
+
     # What is known
 
     @property
@@ -269,7 +280,7 @@ class Walk:
             terms=_terms(cast("dict[str, JSON]", asked["terms"])),
             engine=engine,
             show=show,
-            calls=self.calls,
+            calls=self._parts,
         )
 
     def _portrait(self, engine: Engine | None, show: Progress) -> None:
@@ -277,7 +288,7 @@ class Walk:
         if self.chronicle.of("portrait") is not None:
             return
         effort = Effort.model_validate(asked["effort"])
-        found = self.calls.portrait(
+        found = self._parts.portrait(
             str(asked["model"]),
             self.values,
             extent=Extent(effort.samples, effort.told, effort.items, effort.max_tokens),
@@ -356,6 +367,20 @@ class Walk:
             "lost": cast("list[JSON]", lost),
         }
         return Came(told, tuple(records))
+
+
+def checked(model: str, engine: Engine | None) -> None:
+    """Raises where there is no such model."""
+    (engine or Reaching(Local())).check(model)
+
+
+def _check(model: str, values: Values, effort: Effort, terms: Terms) -> None:
+    """Every part that a step will name is built once, and the unrelated prompts are read."""
+    unrelated = f"{terms.unrelated}:probe"
+    files = Files("prompts", "anchor", unrelated, str(values.file))
+    with beneath("terms"):
+        catalog.check(plan_of("check", model, Form("own", {}), files, terms, effort))
+        read_rows(unrelated)
 
 
 def _shelved(after: Portrait, ground: Ground) -> None:

@@ -7,6 +7,7 @@ pushed and did not help is not kept. Dialogue is with the base, whose divergence
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,21 +15,33 @@ from shlex import join
 from typing import NamedTuple, Self, cast
 
 from accord.auditing import Engine
+from accord.auditing.journal import Journal
 from accord.progress import Progress
 from accord.records import JSON, Reading, Record
 from accord.records.portraits import Portrait, Standing
-from accord.records.stewarding import CameTo, Tried
+from accord.records.stewarding import Acceptance, CameTo, Tried
 from accord.records.stewarding import Way as Tries
 from accord.steward.amplify import Amplified
 from accord.steward.constitution import Constituted
 from accord.steward.conversed import Conversed, Extent
 from accord.steward.effort import Effort
+from accord.steward.ledger import Ledger
 from accord.steward.trial import Variant
 from accord.steward.tried import note_tried
 from accord.steward.variants import Terms
 from accord.values import Values
 
-__all__ = ["Calls", "Came", "Ground", "amplified", "carried", "constituted", "conversed", "learned"]
+__all__ = [
+    "Calls",
+    "Came",
+    "Ground",
+    "amplified",
+    "answered_by_people",
+    "carried",
+    "constituted",
+    "conversed",
+    "learned",
+]
 
 
 class Calls(NamedTuple):
@@ -189,6 +202,16 @@ def _command(ground: Ground, one: Conversed) -> str:
     place = ["--folder", str(ground.folder / "dialogues")]
     words = ["accord", "dialogue", ground.base, "--values", str(ground.values.file), *about, *place]
     return f"{join(words)} --accept ID --by NAME --reason TEXT"
+
+
+def answered_by_people(folder: Path) -> list[Acceptance]:
+    """What persons have answered to the proposals of a stewardship's dialogues, up to now."""
+    found: list[Acceptance] = []
+    for file in sorted((folder / "dialogues").glob("*/wish.json")):
+        wish = cast("dict[str, JSON]", json.loads(file.read_text(encoding="utf-8")))
+        with Journal.begin(file.parent.parent, wish, resume=True) as journal:
+            found += Ledger(journal).of(Acceptance)
+    return found
 
 
 def learned(ground: Ground, model: str, dialogues: Sequence[Mapping[str, JSON]]) -> Came:

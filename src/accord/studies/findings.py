@@ -23,9 +23,10 @@ __all__ = ["FILE", "Findings", "found", "series_of"]
 
 FILE = "findings.json"
 
+_MINUTES = "minutes"
+
 # Figures that are shares of tasks in [0, 1]: what is 0 everywhere has a bound.
 _SHARES = ("check", "gold", "capability")
-_SAME = ("check", "gold", "capability", "refusals", "contested")
 
 
 class _Told(Protocol):
@@ -67,8 +68,10 @@ class Findings(NamedTuple):
             {
                 "arm": arm,
                 "seeds": str(len({c.seed for c in self._of(arm)})),
-                **{name: _cell(told.get(name)) for name in figures},
-                "minutes": f"{np.mean([c.seconds for c in self._of(arm)]) / 60:.2f}",
+                **{
+                    name: self._minutes(arm) if name == _MINUTES else _cell(told.get(name))
+                    for name in figures
+                },
             }
             for arm, told in self.arms.items()
         ]
@@ -97,7 +100,9 @@ class Findings(NamedTuple):
                 ]
             )
             yield ""
-        yield from (line for cell in self.cells for line in self._state(cell, broken))
+        for told, seeds in self._without().items():
+            numbers = ", ".join(str(one) for one in seeds)
+            yield from broken(f"{told[0]}, seed{'s' * (len(seeds) > 1)} {numbers}: {told[1]}: {told[2]}", "")
         yield from (line for one in self.shows for line in broken(one, "- "))
         yield from (f"another version: {one}" for one in self.earlier)
         if self.ruling is None:
@@ -126,10 +131,16 @@ class Findings(NamedTuple):
     def _of(self, arm: str) -> list[Measured]:
         return [cell for cell in self.cells if cell.arm == arm]
 
-    def _state(self, cell: Measured, broken: Callable[[str, str], list[str]]) -> list[str]:
-        if cell.state == "measured":
-            return []
-        return broken(f"{cell.arm}, seed {cell.seed}: {cell.state}: {cell.why}", "")
+    def _minutes(self, arm: str) -> str:
+        return f"{np.mean([cell.seconds for cell in self._of(arm)]) / 60:.2f}"
+
+    def _without(self) -> dict[tuple[str, str, str], list[int]]:
+        """The seeds of cells that have no result, by arm, state and why."""
+        seeds: dict[tuple[str, str, str], list[int]] = {}
+        for cell in self.cells:
+            if cell.state != "measured":
+                seeds.setdefault((cell.arm, cell.state, cell.why), []).append(cell.seed)
+        return seeds
 
 
 def found(study: _Told, folder: Path, cells: Sequence[Measured], bar: Bar | None, void: str = "") -> Findings:
@@ -234,10 +245,11 @@ def _parts(figures: Sequence[str]) -> Iterator[tuple[str, list[str]]]:
             "pushed_answers",
             "negative_mass",
             "judged",
+            _MINUTES,
         ),
     }
     for title, names in groups.items():
-        here = [name for name in names if name in figures]
+        here = [name for name in names if name in (*figures, _MINUTES)]
         if here:
             yield title, here
 

@@ -112,18 +112,22 @@ def named(model: str, values: str, gold: str | None, prompts: int) -> Ground:
     document = read_values(values)
     if not any(document.program(one.id) for one in document.principles):
         raise PlanError("values", values, "a document with a principle that a program checks")
-    parts = {
-        part: tuple({r.prompt.id: r.prompt for r in read_rows(f"{_UNRELATED}:{part}")}.values())[:prompts]
-        for part in ("train", "held_out")
-    }
+    anchor, beside = (_unrelated(document, part)[:prompts] for part in ("train", "held_out"))
     return Ground(
         model,
         model,
         document,
         Program(fn=gold) if gold else None,
-        parts["train"],
-        parts["held_out"],
+        anchor,
+        beside,
         {name: name for name in _PANELS},
         {"adapter": "lora"},
         max_tokens=64,
     )
+
+
+def _unrelated(values: Values, part: str) -> tuple[Prompt, ...]:
+    """Short questions, each once, without those that a sealed half holds."""
+    found = {row.prompt.id: row.prompt for row in read_rows(f"{_UNRELATED}:{part}")}
+    sealed = {prompt.id for prompt in values.leaks(found.values())}
+    return tuple(prompt for name, prompt in found.items() if name not in sealed)

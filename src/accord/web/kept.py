@@ -22,8 +22,8 @@ from accord.keep.entries import Held, public_of, read_entry
 from accord.keep.predicates import Evidence, Predicate, Retirement
 from accord.keep.recovery import current
 from accord.keep.replies import Draft, draft_file
-from accord.keep.retirement import Standing, closed, drill_of, owed, standing
-from accord.keep.retiring import TRANSCRIPTS
+from accord.keep.retirement import Standing, closed, owed, standing
+from accord.keep.retiring import TRANSCRIPTS, faults_of
 from accord.keep.verifying import overdue
 from accord.records.interviews import Preferred
 
@@ -228,8 +228,8 @@ class Kept:
             raise Unreadable(entry_key(urn), "an entry that can be read", self.bare(problem)) from problem
         found = standing(held.chain)
         today = datetime.fromtimestamp(self._clock(), UTC).date()
-        alarms = [self.bare(one) for one in (*held.chain.faults, *found.faults)]
-        drill = drill_of(held.chain)
+        alarms = [self.bare(one) for one in faults_of(held, found)]
+        drill = held.drilled.outcome.result if held.drilled else "pending"
         if drill != "revived":
             alarms.append("its revival drill is pending" if drill == "pending" else f"its last drill {drill}")
         elif held.drilled is not None and held.drilled.due(self._clock()):

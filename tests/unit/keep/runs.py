@@ -54,7 +54,7 @@ def run(
     """A run of one stage as it stands on disk once it has finished."""
     folder = runs / f"{method}-{purpose}"
     data = runs / "data.jsonl"
-    runs.mkdir(exist_ok=True)
+    runs.mkdir(parents=True, exist_ok=True)
     data.write_text('{"prompt": "a", "completion": "b"}\n')
     stage = folder / "train"
     stage.mkdir(parents=True)

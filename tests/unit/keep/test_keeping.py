@@ -7,11 +7,13 @@ copy, a gate that counts where it did not pass, an import signed as known.
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pytest
 from unit.keep.archives import NOON, Killed, stop_at, validated
 from unit.keep.examples import role, signer
@@ -20,15 +22,18 @@ from unit.keep.runs import PROMPTS, SAME, archive_of, looked, model, replaying, 
 from accord.errors import Refused
 from accord.keep.archive import Archive
 from accord.keep.entries import RECORDS, found_entry
+from accord.keep.faults import Fault
 from accord.keep.intake import Explored, Incoming, Known, model_digest, taken_in
 from accord.keep.keeping import Told, drilled, held_entry, keep
 from accord.keep.predicates import Audit, Evidence
-from accord.keep.revival import Asked, Drill, Reference, Replayed, compared
+from accord.keep.revival import Asked, Drill, Reference, Replayed, answered, compared, drill
 from accord.keep.steps import Steps
 from accord.origins import Places, RunsOnDisk, Ungated, imported, told
 from accord.plan import read_plan
+from accord.ports import How, Scored
 from accord.progress import Silent
-from accord.records import Decision, Permit, Response
+from accord.records import Decision, Permit, Prompt, Response
+from accord.records.rows import Group, Text
 from accord.stores.gates import KEPT, Ruling, add_ruling, of_plan
 
 
@@ -86,8 +91,24 @@ def test_a_run_is_kept_with_all_that_is_known_of_it_and_drilled(tmp_path: Path) 
     base_in = taken(base)
     kept = keep(archive, base_in, imported("base", base_in, tmp_path), terms(signer(), clock))
     assert kept.held.home.family == held.home.family and kept.held.home.version == 2
+    again = keep(archive, incoming, known, terms(signer(), clock, replaying()))
+    assert again.added == () and len(archive.versions(held.home.family)) == 2
     assert validated(archive.folder) == 3
     assert found_entry(archive, held.entry[-32:-20]) == found_entry(archive, held.name) == held.entry
+
+
+def test_what_descends_from_a_run_lies_in_the_family_of_the_first_base(tmp_path: Path) -> None:
+    archive, base = made(tmp_path), model(tmp_path / "base")
+    one = run(tmp_path / "runs", base)
+    two = run(tmp_path / "runs" / "deeper", one.folder / "train" / "model", says=b"\5" * 64)
+    runs = RunsOnDisk([tmp_path / "runs"])
+    homes: list[str] = []
+    for each in (one, two):
+        incoming = taken(each.folder / "train" / "model", runs)
+        known = told(each, incoming, Places(audits=tmp_path, runs=runs), Silent())
+        homes.append(keep(archive, incoming, known, terms(signer(), clock)).held.home.family)
+    assert homes[0] == homes[1] and len(archive.versions(homes[0])) == 2
+    assert known.base is not None and known.base.digest == one.model.digest, "its own base is the first run's"
 
 
 def test_what_explored_or_passed_no_gate_is_refused_under_any_path(tmp_path: Path) -> None:
@@ -206,6 +227,9 @@ def test_a_changed_weight_fails_the_drill(tmp_path: Path) -> None:
     done, held = drilled(archive, held, terms(signer(), clock, replaying(seen=seen)))
     assert done.verdict == "failed" and seen == [], "what is damaged is never loaded"
     assert held.drilled and held.drilled.outcome.result == "failed" and "00000" in done.says[0]
+    wrong = held._replace(chain=held.chain._replace(faults=(Fault("contradicted", "a", "b"),)))
+    told_of = drill(made(tmp_path / "other"), wrong, replaying(seen=seen), Asked(PROMPTS))
+    assert told_of.verdict == "failed" and "a: contradicted: b" in told_of.says[0] and seen == []
 
 
 def test_the_verdict_of_a_comparison() -> None:
@@ -236,3 +260,31 @@ def test_the_verdict_of_a_comparison() -> None:
 def replaying_of(tokens: tuple[int, ...], move: float, env: str) -> Replayed:
     said = tuple(Response(prompt=p.id, text="", tokens=tokens, prompt_tokens=(7,)) for p in PROMPTS)
     return Replayed({**SAME, "threads": env}, said, ((-1.0 - move, -2.0 - move),) * 2)
+
+
+def test_a_reward_model_is_asked_to_score() -> None:
+    class Scores:
+        can, policy = frozenset({"score"}), "base:1"
+
+        def encode(self, prompt: Prompt, text: str) -> Response:
+            return Response(prompt=prompt.id, text=text, tokens=(1, 2), finish="data")
+
+        async def sample(self, prompts: Sequence[Prompt], n: int, how: How) -> list[Group]:
+            raise AssertionError((prompts, n, how))
+
+        async def score(self, texts: Sequence[Text], want: frozenset[str]) -> list[Scored]:
+            assert want == {"score"}
+            return [Scored({"score": np.array([len(t.prompt.text), 9.0])}, "t") for t in texts]
+
+    asked = Asked(PROMPTS)
+    first = asyncio.run(answered(Scores(), asked, SAME))
+    reference = Reference.of(asked, first)
+    assert reference.column == "score" and first.read == ((4.0, 9.0), (4.0, 9.0))
+    again = asyncio.run(answered(Scores(), reference.asked, SAME))
+    done = compared(reference, again)
+    assert done.verdict == "revived" and "difference of a score 0" in done.says[1]
+    moved = again._replace(read=((4.0, 9.2), (4.0, 9.0)), environment={})
+    assert (
+        compared(reference, moved).mean == pytest.approx(0.05)
+        and compared(reference, moved).verdict == "drifted"
+    )

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -21,13 +21,22 @@ from accord.progress import Silent
 from accord.records.portraits import Share, Standing
 from accord.studies import Setting, carry_out, read_study, without_rlhf
 from accord.studies.arms import Cell, Measured
+from accord.studies.grounds import planted
 from accord.studies.without_rlhf import WithoutRLHF
+from accord.testing.organisms import aims
 from accord.worker import Worker
 
 
 @pytest.fixture(scope="session")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("studies")
+    """With the planted base in it; what it came to and its pairs, which no study reads, are left out."""
+    runs = tmp_path_factory.mktemp("studies")
+    study = cast(WithoutRLHF, read_study("without-rlhf"))
+    with pytest.MonkeyPatch.context() as patched:
+        for what in ("_measured", "_pairs"):
+            patched.setattr(aims, what, lambda *_: ())
+        planted(study.base, runs / "study-without-rlhf" / "bases", 0, Silent(), quick=True)
+    return runs
 
 
 def test_the_quick_form_is_a_table_without_a_verdict(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
