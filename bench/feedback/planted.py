@@ -118,7 +118,8 @@ def main() -> int:
     found = fit(judge_of(told.model), read_pairs(told.pairs, told.n))
     accuracy = found.qualified.accuracy
     print(f"judge          {told.model}")
-    print(f"accuracy       {accuracy.value:.3f} ({accuracy.low:.3f} to {accuracy.high:.3f})")
+    if found.qualified.answered:
+        print(f"accuracy       {accuracy.value:.3f} ({accuracy.low:.3f} to {accuracy.high:.3f})")
     print(f"answered       {found.qualified.answered} of {found.qualified.asked}, in both orders")
     shift = found.shift
     print(f"planted shift  {shift.value:+.3f} ({shift.low:+.3f} to {shift.high:+.3f}), n {found.n}")

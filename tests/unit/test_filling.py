@@ -2,11 +2,15 @@
 
 import json
 
+import numpy as np
 import pytest
 
+from accord.engines.local import Local
 from accord.errors import PlanError
 from accord.filling import Wanted, asked_of_people, fill
+from accord.maths.selection import pool_size
 from accord.plan import Plan
+from accord.ports import Scored
 from accord.progress import Silent
 from accord.stores.people import People
 from accord.testing import save_tiny
@@ -148,3 +152,61 @@ def test_answers_are_put_beside_the_base_answer_that_the_data_hold(place):
     finally:
         people.close()
     assert texts <= {row["reference"] for row in rows} and texts
+
+
+class Heads:
+    """A reward model of three heads that differ about the answers of every third prompt."""
+
+    can = frozenset({"score"})
+
+    async def score(self, texts, want):
+        assert want == {"score"}
+        unsure = [int(text.prompt.text[1:]) % 3 == 0 for text in texts]
+        rows = [
+            [3.0 * k * (text.response.index - 0.5) * odd for k in (-1, 0, 1)]
+            for text, odd in zip(texts, unsure, strict=True)
+        ]
+        return [Scored({"score": np.array(row)}, "") for row in rows]
+
+
+def test_what_reward_models_differ_about_is_asked_more_often(place, monkeypatch):
+    """Kills: an argmax, a propensity of one arm alone, questions without a doubt that never come."""
+    (place / "p.jsonl").write_text("".join(json.dumps({"prompt": f"q{n}"}) + "\n" for n in range(60)))
+    real = Local.sampler
+    monkeypatch.setattr(
+        Local, "sampler", lambda self, name, *a, **b: Heads() if name == "rm" else real(self, name, *a, **b)
+    )
+    tree = plan()
+    done = fill(tree, tree.stage[0], Wanted(12, "p.jsonl", max_tokens=4, doubted_by=("rm",)), Silent())
+    assert done == ("labels.db", 12, 0)
+    people = People.open("labels.db")
+    try:
+        questions = people.questions()
+        numbers = [int(people.read(q.prompt).text[1:]) for q in questions]
+    finally:
+        people.close()
+    assert {q.selection.arm for q in questions} == {"random", "uncertain"}
+    lifted = [q.selection.propensity * pool_size(q.selection) > 1 for q in questions]
+    assert lifted == [n % 3 == 0 for n in numbers]
+    assert {True, False} == set(lifted)
+    assert sorted(pool_size(q.selection) for q in questions) == list(range(37, 49))
+    assert (
+        fill(tree, tree.stage[0], Wanted(12, "p.jsonl", max_tokens=4, doubted_by=("rm",)), Silent()).posted
+        == 0
+    )
+
+
+def test_one_head_differs_with_nobody(place, monkeypatch):
+    class One(Heads):
+        async def score(self, texts, want):
+            return [Scored({"score": np.zeros(1)}, "") for _ in texts]
+
+    real = Local.sampler
+    monkeypatch.setattr(
+        Local, "sampler", lambda self, name, *a, **b: One() if name == "rm" else real(self, name, *a, **b)
+    )
+    tree = plan()
+    for model, told in (("rm", "several heads"), ("model", "a reward model")):
+        with pytest.raises(PlanError, match=told):
+            fill(tree, tree.stage[0], Wanted(2, "p.jsonl", max_tokens=4, doubted_by=(model,)), Silent())
+    assert not standing()

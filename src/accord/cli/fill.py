@@ -22,6 +22,7 @@ __all__ = [
     "Fill",
     "Longest",
     "Prompts",
+    "RewardModels",
     "Settings",
     "StageName",
     "Warmth",
@@ -56,6 +57,14 @@ Warmth = Annotated[
 Longest = Annotated[
     int | None, typer.Option("--max-tokens", metavar="N", min=1, help="The longest answer [default: 128].")
 ]
+RewardModels = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--reward-model",
+        metavar="MODEL",
+        help="Its heads choose four of five questions: those they differ about. May be repeated.",
+    ),
+]
 Settings = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="PATH=VALUE", help="Change the plan; may be repeated."),
@@ -72,6 +81,7 @@ class Wish(NamedTuple):
     temperature: float | None
     max_tokens: int | None
     settings: list[str] | None
+    reward_model: list[str] | None = None
 
     @property
     def named(self) -> list[str]:
@@ -93,6 +103,7 @@ def fill_from(file: Path, wish: Wish, *, json: bool) -> int:
         answers=wish.answers or wanted.answers,
         temperature=wish.temperature or wanted.temperature,
         max_tokens=wish.max_tokens or wanted.max_tokens,
+        doubted_by=tuple(wish.reward_model or ()),
     )
     with screen.working() as progress:
         for line in lines:

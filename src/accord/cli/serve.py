@@ -22,6 +22,7 @@ from accord.cli.fill import (
     Fill,
     Longest,
     Prompts,
+    RewardModels,
     Settings,
     StageName,
     Warmth,
@@ -101,6 +102,7 @@ def label(  # size: a parameter is an option here
     answers: Answers = None,
     temperature: Warmth = None,
     max_tokens: Longest = None,
+    reward_model: RewardModels = None,
     settings: Settings = None,
     json: Json = False,
 ) -> int:
@@ -111,7 +113,7 @@ def label(  # size: a parameter is an option here
     given: the plan's model answers prompts, and questions about the answers wait in the database that the
     plan names.
     """
-    wish = Wish(stage, questions, prompts, answers, temperature, max_tokens, settings)
+    wish = Wish(stage, questions, prompts, answers, temperature, max_tokens, settings, reward_model)
     if fill is not None:
         if file is not None:
             raise typer.BadParameter("--fill takes no FILE: the plan names the database")

@@ -54,7 +54,7 @@ def test_stages_that_ask_the_same_are_filled_at_once(
     assert main(["label", "--fill", "p.toml", "--set", "seed=3"]) == 0
     plan, stage, wanted = filling[0]
     assert (plan.seed, stage) == (3, "rm")
-    assert wanted == (40, None, 2, 1.0, 128)
+    assert wanted == (40, None, 2, 1.0, 128, ())
     told = capsys.readouterr().out
     assert "38 questions posted to labels.db, 2 were there" in told
     for onward in (
@@ -69,8 +69,9 @@ def test_what_is_wanted_is_what_was_said(filling: list[Any], capsys: pytest.Capt
     written(("rm", "Which?", HUMAN), ("dpo", "Which one?", HUMAN))
     many = ["--questions", "7", "--prompts", "q.jsonl", "--answers", "4"]
     how = ["--temperature", "0.5", "--max-tokens", "9", "--stage", "dpo", "--json"]
-    assert main(["label", "--fill", "p.toml", *many, *how]) == 0
-    assert filling[0][1:] == ("dpo", (7, "q.jsonl", 4, 0.5, 9))
+    heads = ["--reward-model", "rm", "--reward-model", "other"]
+    assert main(["label", "--fill", "p.toml", *many, *how, *heads]) == 0
+    assert filling[0][1:] == ("dpo", (7, "q.jsonl", 4, 0.5, 9, ("rm", "other")))
     told = json.loads(capsys.readouterr().out)
     assert (told["store"], told["posted"], told["there"], told["stage"]) == ("labels.db", 38, 2, "dpo")
 
