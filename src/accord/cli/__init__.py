@@ -6,7 +6,8 @@
   ``machine.py`` (pull, doctor, import run), ``config.py`` (import config), ``logs.py`` (import logs),
   ``track.py``, ``watch.py``, ``bench.py``, ``serve.py`` (label, serve): one function per command, which
   imports what it calls when it is called.
-  ``runs.py`` is the example to follow; ``begin.py``: a run without a plan.
+  ``runs.py`` is the example to follow; ``begin.py``: a run without a plan; ``stewarding.py``: one without a
+  method, and what a halted one proposes.
 - ``fill.py``: label --fill. ``terminal.py``: label --terminal, a rater's work line by line; ``typed.py``
   reads the lines, ``sheet.py`` draws the questions, ``face.py`` is the terminal or the pipe.
 - ``data.py`` (import data, export data): feedback in and out of a labelling database.

@@ -49,7 +49,8 @@ def export_model(  # size: a parameter is an option here
 ) -> int:
     """Write a kept model to a new folder: its files as they were taken in, a model card, and model.sig.
 
-    A hard constraint goes out only with a release test that was passed; else exit 2.
+    A hard constraint goes out only with a release test that was passed; a sealed model not at all. Else
+    exit 2.
     """
     import time
 
@@ -57,11 +58,13 @@ def export_model(  # size: a parameter is an option here
     from accord.keep.entries import found_entry
     from accord.keep.keeping import held_entry
     from accord.keep.predicates import Bytes
+    from accord.keep.retiring import check_open
     from accord.keep.statements import entitled
     from accord.progress import Silent
 
     opened = opened_archive(archive, Silent())
     held = held_entry(opened, found_entry(opened, entry))
+    check_open(held, time.time)
     hand = None
     # Nobody has to sign an export; without a key the card says that nothing binds it to the files.
     if not unsigned and (by or key or own_key(opened)):

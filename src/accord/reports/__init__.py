@@ -2,7 +2,8 @@
 
 ``whole.py`` reads a run into ``document.py``; ``result``, ``evaluated``, ``series``, ``transcripts``,
 ``spent``, ``watched``, ``crossing`` and ``trace`` are its sections; ``words``, ``svg``, ``charts`` and
-``html`` show it. ``answers.py`` leafs through what was said.
+``html`` show it. ``answers.py`` leafs through what was said. ``stewardship.py`` reads a stewardship into
+``stewarded.py``; ``beside.py`` sets two runs side by side.
 ``result.py`` is the example to follow. Not here: what is measured (``accord.indicators``), what
 follows from it (``accord.rules``).
 """

@@ -13,12 +13,11 @@ from pathlib import Path
 from shlex import quote
 from typing import cast
 
-from accord.errors import AccordError
 from accord.records import JSON
 from accord.records.permits import REQUIREMENTS
 from accord.records.portraits import Portrait, Share, Shown, Standing
 from accord.records.stewarding import Acceptance, Proposal
-from accord.reports.document import Figure, RunReport, Spent
+from accord.reports.document import Figure
 from accord.reports.stewarded import (
     Aim,
     Changed,
@@ -32,23 +31,21 @@ from accord.reports.stewarded import (
     SubRun,
     Talked,
 )
-from accord.reports.whole import STATEMENT, gather
-from accord.reports.words import counted, number, percent, points
+from accord.reports.stewarded_runs import RUNS, pushed, runs_of, signed
+from accord.reports.whole import STATEMENT
+from accord.reports.words import number, points
 from accord.stores.chronicle import Chronicle
 from accord.stores.files import make_folder, write_aside
-from accord.stores.gates import KEPT, last_ruling
 from accord.values_tables import Principle, parsed
 
 __all__ = ["gather_stewardship", "write_stewardship"]
 
 _EXAMPLES = 6
-_DOWN, _TOKENS_DOWN = "answers pushed down", "tokens pushed down"
 _STEPS = {
     "amplify": "Amplify what it does itself",
     "revised": "Learn its own revised answers",
     "constitution": "Constitution",
 }
-_RUNS = ("amplify", "revised", "constitution")
 
 
 def write_stewardship(folder: Path, out: Path | None = None) -> Path:
@@ -73,7 +70,7 @@ def gather_stewardship(folder: Path) -> Stewardship:
     document, _ = parsed(folder / "values.toml")
     base = _portrait(chronicle, "portrait", "id")
     after = _portrait(chronicle, "result", "portrait")
-    runs = tuple(_runs(chronicle))
+    runs = tuple(runs_of(chronicle))
     result, gate = chronicle.of("result") or {}, chronicle.of("gate") or {}
     state, headline = _status(chronicle, result, runs)
     changes = tuple(_changed(one) for one in _tables(result.get("moved", [])))
@@ -89,7 +86,7 @@ def gather_stewardship(folder: Path) -> Stewardship:
         facts=tuple(_facts(chronicle, base)),
         exceptions=tuple(_exceptions(chronicle, runs)),
         warnings=tuple(_warnings(changes, runs)),
-        pushed=_pushed(runs),
+        pushed=pushed(runs),
         statement=STATEMENT,
         aims=(
             *(_aim(one) for one in document.principle),
@@ -116,7 +113,7 @@ def _portrait(chronicle: Chronicle, step: str, key: str) -> Portrait | None:
 
 def _status(chronicle: Chronicle, result: Mapping[str, JSON], runs: Sequence[SubRun]) -> tuple[str, str]:
     """How far it is, and how it came out."""
-    halted = [name for name in _RUNS if (chronicle.of(name) or {}).get("halted")]
+    halted = [name for name in RUNS if (chronicle.of(name) or {}).get("halted")]
     if halted:
         says = f"halted: the guard halted every run of the step {halted[0]}"
         return "halted", f"{says}; {result['says']}" if result else says
@@ -364,60 +361,6 @@ def _said(shown: Sequence[Shown]) -> tuple[tuple[str, str, str], ...]:
     return tuple((one.prompt, one.answer, words[one.kept]) for one in shown)
 
 
-# The runs inside
-
-
-def _runs(chronicle: Chronicle) -> Iterator[SubRun]:
-    taken = {str((chronicle.of(name) or {}).get("model")) for name in _RUNS}
-    for file in sorted(chronicle.folder.glob("*/run.json")):
-        run = file.parent
-        try:
-            report = gather(run)
-        except AccordError as error:
-            says = " ".join(str(error).split())
-            yield SubRun(run.name, "unreadable", says, "", False, (), "", "", (), (), (), (says,))
-            continue
-        mine = any(str(run / stage.name / "model") in taken for stage in report.stages)
-        yield _sub(run, report, mine)
-
-
-def _sub(run: Path, report: RunReport, taken: bool) -> SubRun:
-    stages = report.stages
-    pages = [stage.guard.paging.says for stage in stages if stage.guard.paging is not None]
-    return SubRun(
-        name=run.name,
-        state=report.status.state,
-        headline=report.headline,
-        link=f"{run.name}/report.html" if (run / "report.html").is_file() else "",
-        taken=taken,
-        pressure=tuple(row for stage in stages for row in _pressure(stage.spent)),
-        guard=" ".join(
-            f"It looked {counted(stage.guard.audits, 'time')}. {stage.guard.says}" for stage in stages
-        ),
-        pages="; ".join(pages) or "no page tier is in force, so no rate of false alarms is stated",
-        decisions=tuple(one for stage in stages for one in stage.guard.decisions),
-        acceptances=tuple(one for stage in stages for one in stage.guard.acceptances),
-        crossings=tuple(one for stage in stages for one in stage.crossings),
-        warnings=report.warnings,
-    )
-
-
-def _pressure(spent: Spent) -> Iterator[tuple[str, str, str]]:
-    """What was pressed with, in a stage; pressure is reported, never a reason to stop."""
-    yield (
-        _DOWN,
-        percent(spent.pushed_answers),
-        f"mean of {counted(spent.pushed_of, 'update')}",
-    )
-    tokens = f"of {counted(spent.pushed_tokens, 'answer token')}"
-    yield _TOKENS_DOWN, percent(spent.pushed_down), tokens
-    yield "negative-gradient mass", percent(spent.negative_mass), "share of the pressure that lowers"
-    if spent.unused is not None:
-        yield "left unused", percent(spent.unused), f"of {counted(spent.unused_of, 'judged answer')}"
-    if spent.kl is not None:
-        yield "reverse KL spent", f"{number(spent.kl.value)} nats", f"an answer, at update {spent.kl_step}"
-
-
 # What stands on top
 
 
@@ -426,7 +369,7 @@ def _exceptions(chronicle: Chronicle, runs: Sequence[SubRun]) -> Iterator[Except
     for run in runs:
         for one in run.acceptances:
             yield Excepted(f"a Pause of {run.name} at update {one.step}", one.by, one.reason, one.record)
-        yield from _signed(chronicle.folder / run.name)
+        yield from signed(chronicle.folder / run.name)
     offers = {one.id: one for one in chronicle.records() if isinstance(one, Proposal)}
     for one in chronicle.records():
         if isinstance(one, Acceptance):
@@ -434,29 +377,6 @@ def _exceptions(chronicle: Chronicle, runs: Sequence[SubRun]) -> Iterator[Except
             about = f"{offer.resolution} for {offer.principle}, {offer.slice}" if offer else "a proposal"
             verb = "accepted" if one.accepts else "declined"
             yield Excepted(f"{verb}: {about}", one.by, one.reason, one.id)
-
-
-def _pushed(runs: Sequence[SubRun]) -> str:
-    """Whether any run pushed answers down, by its own figures."""
-    if not runs:
-        return "nothing was trained"
-    some = [
-        f"{figure} of {what.partition(' ')[0]} in {run.name}"
-        for run in runs
-        for what, figure, _ in run.pressure
-        if what in (_DOWN, _TOKENS_DOWN) and figure not in ("0 %", "–")
-    ]
-    return "; ".join(some) or f"no answer, in {counted(len(runs), 'run')}"
-
-
-def _signed(run: Path) -> Iterator[Excepted]:
-    """Who signed for what a gate missed, where this run began under one."""
-    if not (run / KEPT).is_file():
-        return
-    about = cast("dict[str, str]", json.loads((run / "run.json").read_text(encoding="utf-8")))
-    ruling = last_ruling(run / KEPT, about["plan"])
-    for one in ruling.signed if ruling else ():
-        yield Excepted(f"the check {one.check} of {run.name}", one.by, one.reason, one.id)
 
 
 def _warnings(changes: Sequence[Changed], runs: Sequence[SubRun]) -> Iterator[str]:

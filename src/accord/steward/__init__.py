@@ -14,6 +14,9 @@
   that came; ``effort.py`` how much is spent.
 - ``requirements.py``: the evidence gate as a whole; ``guarded.py``, ``provenance.py``, ``succession.py``:
   what it asks of the guard, the base, what is superseded; ``tried.py``: what was tried on a divergence.
+- ``path.py``: what ``accord run`` does without a method; ``steps.py``: one call of a part each; ``asked.py``,
+  ``answers.py``: what it was asked, and says; ``moved.py``: before and now; ``harder.py``: what a push would
+  take; ``gentler.py``: what presses less than a halted run did; ``revised.py``: learning revised answers.
 
 ``standing.py`` is the example to follow: pure, from verdicts to figures. Not here: the checks before the
 first update (``accord.gating``), whether a run may begin (``accord.permitted``), and what training changes in

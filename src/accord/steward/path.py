@@ -26,29 +26,26 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, NamedTuple, Self, cast
 
-from accord import catalog
 from accord.auditing import Engine
 from accord.engines.local import Local
 from accord.engines.openai_http import Reaching
-from accord.errors import Refused, beneath
-from accord.plan import PartTable
+from accord.errors import Refused
 from accord.progress import Progress, Silent
 from accord.records import JSON, digest
 from accord.records.portraits import Portrait, Standing
 from accord.records.stewarding import Tried
 from accord.steward.answers import Faces, answered
+from accord.steward.asked import check, read_terms, told_terms
 from accord.steward.effort import Effort
 from accord.steward.finished import wish_of
 from accord.steward.harder import harder
-from accord.steward.judges import Judges
 from accord.steward.moved import Moved, moved
 from accord.steward.portrait import Extent
 from accord.steward.steps import Calls, Came, Ground, amplified, carried, constituted, conversed, learned
 from accord.steward.targets import Targets, targets
-from accord.steward.variants import Files, Form, Terms, plan_of
+from accord.steward.variants import Terms
 from accord.stores.chronicle import QUESTIONS, Chronicle, Step
 from accord.stores.files import make_folder, promote, write_aside
-from accord.stores.foreign.prompts import read_rows
 from accord.values import Values, read_values
 
 __all__ = ["Stewarded", "Walk", "checked", "steward"]
@@ -148,7 +145,7 @@ class Walk:
         """A new one, or the one of this name that was asked the same. PlanError before anything is written
         where its terms cannot be run."""
         values = values if isinstance(values, Values) else read_values(values)
-        _check(model, values, effort, terms)
+        check(model, values, effort, terms)
         here = str(Path(model).resolve()) if Path(model).is_dir() else model
         told: dict[str, JSON] = {
             "model": here,
@@ -156,20 +153,20 @@ class Walk:
             "document": values.name,
             "digest": values.digest,
             "effort": effort.model_dump(mode="json"),
-            "terms": _told(terms, runs),
+            "terms": told_terms(terms, runs),
             "portraits": str(portraits.absolute()),
             "judge": judge or here,
         }
         # As it will be read back: a tuple is a list there.
         asked = cast("dict[str, JSON]", json.loads(json.dumps(told)))
-        found = cls(Chronicle.begin(runs, name, asked), values)
+        found = cls(Chronicle.begin(runs.absolute(), name, asked), values)
         write_aside(found.chronicle.folder / "values.toml", values.toml())
         return found
 
     @classmethod
     def resumed(cls, folder: Path) -> Self:
         """The one in a folder. Refused where its values say something else now."""
-        chronicle = Chronicle.read(folder)
+        chronicle = Chronicle.read(folder.absolute())
         values = read_values(Path(str(chronicle.asked["values"])))
         if values.digest != chronicle.asked["digest"]:
             raise Refused(
@@ -277,7 +274,7 @@ class Walk:
             folder=self.chronicle.folder,
             portraits=Path(str(asked["portraits"])),
             effort=Effort.model_validate(asked["effort"]),
-            terms=_terms(cast("dict[str, JSON]", asked["terms"])),
+            terms=read_terms(cast("dict[str, JSON]", asked["terms"])),
             engine=engine,
             show=show,
             calls=self._parts,
@@ -292,7 +289,7 @@ class Walk:
             str(asked["model"]),
             self.values,
             extent=Extent(effort.samples, effort.told, effort.items, effort.max_tokens),
-            judges=_terms(cast("dict[str, JSON]", asked["terms"])).judges,
+            judges=read_terms(cast("dict[str, JSON]", asked["terms"])).judges,
             folder=Path(str(asked["portraits"])),
             engine=engine,
             progress=show,
@@ -374,15 +371,6 @@ def checked(model: str, engine: Engine | None) -> None:
     (engine or Reaching(Local())).check(model)
 
 
-def _check(model: str, values: Values, effort: Effort, terms: Terms) -> None:
-    """Every part that a step will name is built once, and the unrelated prompts are read."""
-    unrelated = f"{terms.unrelated}:probe"
-    files = Files("prompts", "anchor", unrelated, str(values.file))
-    with beneath("terms"):
-        catalog.check(plan_of("check", model, Form("own", {}), files, terms, effort))
-        read_rows(unrelated)
-
-
 def _shelved(after: Portrait, ground: Ground) -> None:
     """What the result was asked, beside the portrait of the base: nothing of it is asked again there."""
     name = digest(wish_of(after.policy, after.values))[:12]
@@ -395,19 +383,3 @@ def _shelved(after: Portrait, ground: Ground) -> None:
         work = Path(scratch) / name
         shutil.copytree(made[0], work)
         promote(work, final)
-
-
-def _told(terms: Terms, runs: Path) -> dict[str, JSON]:
-    """Terms as they are kept: files and folders by their whole path."""
-    unrelated = str(Path(terms.unrelated).resolve()) if Path(terms.unrelated).is_file() else terms.unrelated
-    store = terms.store or f"sqlite:///{(runs / 'accord.db').resolve()}"
-    judges = None if terms.judges is None else cast("dict[str, JSON]", terms.judges._asdict())
-    guard = None if terms.guard is None else dict(terms.guard)
-    told = {"unrelated": unrelated, "learner": terms.engine, "guard": guard, "store": store, "judges": judges}
-    return {**cast("dict[str, JSON]", terms._asdict()), **cast("dict[str, JSON]", told)}
-
-
-def _terms(told: Mapping[str, JSON]) -> Terms:
-    judges = cast("dict[str, str | None] | None", told["judges"])
-    read = {**told, "learner": PartTable.model_validate(told["learner"])}
-    return Terms(**{**read, "judges": None if judges is None else Judges(**judges)})  # pyright: ignore[reportArgumentType]

@@ -5,7 +5,8 @@ A run directory is the truth of its run: ``runlog.py`` writes and reads it, ``se
 is kept in ``people/``, who they are in ``identity/``; these two and ``sql.py`` share ``database.py``, which
 imports SQLAlchemy when a database is opened. ``blobs.py`` keeps files by digest; ``files.py`` is how every
 part of Accord writes to disk. ``ledger.py`` keeps Records line by line, ``gates.py`` so what gates
-decided. Not here: what the records mean, and who may read them. ``memory.py`` is the example to follow.
+decided; ``chronicle.py``: the folder of a stewardship. Not here: what the records mean, and who may read
+them. ``memory.py`` is the example to follow.
 """
 
 from __future__ import annotations

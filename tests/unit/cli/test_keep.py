@@ -94,3 +94,15 @@ def test_what_cannot_be_kept_ends_with_2_and_is_written_down(
     assert main(["keep", "list"]) == 0
     listed = capsys.readouterr().out
     assert "drifted" in listed and "demonstration" in listed
+
+
+def test_a_model_that_is_sealed_goes_out_no_more(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Kills: an export that looks at nothing but the files."""
+    monkeypatch.setattr("accord.reviving.replays", lambda: None)
+    for typed in ("keep key --by Demo --role demonstration", "keep base --quiet"):
+        assert main(typed.split()) == 0
+    with monkeypatch.context() as m:
+        m.setattr("accord.keep.retiring.closed", lambda *_: "it is sealed")
+        assert main(["export", "model", "base", "out", "--quiet"]) == 2
+    assert not (here / "out").exists()
+    assert main(["export", "model", "base", "out", "--quiet"]) == 0

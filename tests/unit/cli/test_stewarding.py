@@ -32,8 +32,11 @@ def test_four_answers_in_order_and_the_report(walked: Walked, capsys: pytest.Cap
     assert places == sorted(places)
     assert "told (chosen)" in told.out and "told-gentle" in told.out
     assert "not trained: held already: keep, holds" in told.out
-    assert "report: runs/w/report.html" in told.out and Path("runs/w/report.html").is_file()
-    assert "accord resume runs/w" in told.err
+    assert (
+        f"report: {Path('runs/w/report.html').absolute()}" in told.out
+        and Path("runs/w/report.html").is_file()
+    )
+    assert f"accord resume {Path('runs/w').absolute()}" in told.err
     given = walked.of("amplify")
     assert given["effort"].windows == 5 and given["terms"].seed == 3 and given["terms"].purpose == "model"
     assert given["terms"].engine["adapter"] == "full"
@@ -50,12 +53,13 @@ def test_a_pause_and_a_halt_have_their_codes_and_say_what_comes_next(
 ) -> None:
     walked.stopped = "pause at step 3: fell"
     assert main(RUN) == 5
-    assert "  accord resume runs/w/w-amplify-told --accept DECISION --by NAME" in capsys.readouterr().out
+    waits = Path("runs/w/w-amplify-told").absolute()
+    assert f"  accord resume {waits} --accept DECISION --by NAME" in capsys.readouterr().out
     assert main(["resume", "w", "--accept", "x", "--by", "A", "--reason", "b"]) == 1
     assert "a run inside it" in capsys.readouterr().err
     walked.stopped = "halt at step 3: a page"
     assert main(["resume", "w"]) == 6
-    assert "accord run --from-halt runs/w" in capsys.readouterr().out
+    assert f"accord run --from-halt {Path('runs/w').absolute()}" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
