@@ -35,13 +35,13 @@ class Asked(NamedTuple):
 
 def begin(model: str | None, values: str | None, runs: Path, name: str | None, asked: Asked) -> Walk:
     """A stewardship that is new, or of this name. Usage error where model or values are missing."""
-    from accord.steward.path import Walk, checked
-    from accord.values import read_values
-
     if not model or not values:
         missing = "--values" if model else "--model"
         ways = "accord run PLAN.toml, accord run METHOD FILE --model M, or accord run --model M --values V"
         raise typer.BadParameter(f"{missing} is missing: {ways}", param_hint=missing)
+    from accord.steward.path import Walk, checked
+    from accord.values import read_values
+
     read = read_values(values)
     effort, terms = _settled(asked)
     checked(model, None)

@@ -104,7 +104,7 @@ def test_a_bug_without_a_run_goes_to_the_temporary_folder(
     ("arguments", "says"),
     [
         (["rnu"], "No such command"),
-        (["run"], "Missing argument"),
+        (["run"], "--model is missing"),
         (["run", "plan.toml", "--sett", "a=b"], "No such option"),
         (["run", "plan.txt"], "does not end in .toml"),
         (["audit"], "Missing argument"),

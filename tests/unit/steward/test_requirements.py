@@ -126,7 +126,8 @@ def patched() -> Iterator[pytest.MonkeyPatch]:
 
 
 def files(folder: Path) -> set[str]:
-    return {one.relative_to(folder).as_posix() for one in folder.rglob("*") if one.is_file()}
+    found = (one.relative_to(folder).as_posix() for one in folder.rglob("*") if one.is_file())
+    return {one for one in found if "__pycache__" not in one}
 
 
 @pytest.fixture(scope="module")
