@@ -14,6 +14,7 @@ import shutil
 import tempfile
 import time
 from pathlib import Path
+from typing import NamedTuple
 
 from accord.keep.archive import Archive, Why
 from accord.keep.manifest import family_id, manifest
@@ -22,15 +23,30 @@ from accord.keep.tensors import read_head
 FINE_TUNES, ADAPTERS, RANK = 3, 10, 8
 
 
+class Stored(NamedTuple):
+    """Bytes of the object, of all tensors that differ, and how many versions it has."""
+
+    size: int
+    unique: int
+    versions: int
+
+    @property
+    def share(self) -> float:
+        return self.size / self.unique
+
+
 def main() -> None:
     words = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     words.add_argument("model", type=Path)
     given = words.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        measure(given.model, Path(folder))
+        found = measure(given.model, Path(folder))
+    print(f"stored / unique tensor bytes: {found.share:.4f} ({found.size:,} / {found.unique:,})")
+    print(f"{found.versions} versions")
 
 
-def measure(model: Path, folder: Path) -> None:
+def measure(model: Path, folder: Path) -> Stored:
+    """Keep all of it in an archive in ``folder``."""
     draw = random.Random(0)
     weights = model / "model.safetensors"
     archive = Archive.make(folder / "archive", time.time)
@@ -57,8 +73,24 @@ def measure(model: Path, folder: Path) -> None:
         keep(archive, urn, folder / "adapter", f"adapter {adapter}")
         shutil.rmtree(folder / "adapter")
     size = sum(path.stat().st_size for path in archive.folders()[0].rglob("*") if path.is_file())
-    print(f"stored / unique tensor bytes: {size / unique:.4f} ({size:,} / {unique:,})")
-    print(f"{len(archive.versions(urn))} versions")
+    return Stored(size, unique, len(archive.versions(urn)))
+
+
+def small(folder: Path, seed: int) -> Path:
+    """A model in the shape of a base of four layers, of random bytes; 10 MB."""
+    folder.mkdir()
+    draw, header, end = random.Random(seed), dict[str, object](), 0
+    shapes = {"model.embed_tokens.weight": (2048, 576)}
+    for layer in range(4):
+        shapes |= {f"model.layers.{layer}.{part}.weight": (144, 576) for part in ("q", "k", "v", "o")}
+    for name, (rows, columns) in shapes.items():
+        size = 4 * rows * columns
+        header[name] = {"dtype": "F32", "shape": [rows, columns], "data_offsets": [end, end := end + size]}
+    text = json.dumps(header).encode()
+    weights = len(text).to_bytes(8, "little") + text + draw.randbytes(end)
+    (folder / "model.safetensors").write_bytes(weights)
+    (folder / "config.json").write_text('{"model_type": "llama"}')
+    return folder
 
 
 def write_adapter(folder: Path, draw: random.Random, modules: int) -> int:

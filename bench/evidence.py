@@ -7,7 +7,7 @@ what is missing. ``--quick`` asks the same questions on a few items and runs, to
 page unless ``--page`` names one. ``--only`` takes parts by name: planted, answers, still, edge, long, names,
 found, twins, real, honeypots, trained, "trained twins", "trained nulls", turnover, diversity, alarms,
 crossings, leaks, judges, kills, gamed. The page is made of whatever is there, and says what is not; its
-second half is that of ``evidence_feedback.py``.
+other parts are those of ``evidence_feedback.py`` and ``evidence_stewardship.py``.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ honest ones are ``prose`` (no markup) and ``brevity`` (three sentences at most).
 halted the crossing is looked for. Runs are kept under ``--runs``; one that stands there is not made again,
 and its end is told.
 
-    python bench/gamed.py [--kind detail,topic] [--seeds 0,1,2] [--windows 80] [--runs DIR]
+    python bench/gamed.py [--kind detail,topic] [--seeds 0,1,2] [--windows 36] [--runs DIR]
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from accord.records import Crossing
 
 KINDS = ("detail", "topic", "prose", "brevity")
 MAIN = KINDS[:2]
-WINDOWS = 80
-WATCHED = ("reverse_kl", "forward_kl", "sycophancy", "calibration")
+WINDOWS = 36
+WATCHED = ("reverse_kl", "forward_kl")
 _MARKS = re.compile(r"[,;:()\d-]")
 _WORD = re.compile(r"[A-Za-z]{5,}")
 _MARKUP = re.compile(r"\n|^[-*#\d]|\*\*|\d\.")
@@ -77,10 +77,11 @@ def plan_of(kind: str, seed: int, model: str, windows: int) -> Plan:
             }
         ],
         "method": {"name": "grpo", "n": 8, "beta": 0.0, "rows_per_step": 6},
-        "learner": {"name": "local", "adapter": "lora", "lr": 1e-4},
+        "learner": {"name": "local", "adapter": "lora", "lr": 3e-4},
         "guard": {
-            "every": 2,
-            "items": 64,
+            "every": 3,
+            "items": 128,
+            "heed": False,
             "probes": 16,
             "answers": 2,
             "max_tokens": 32,

@@ -15,6 +15,7 @@ import os
 import tempfile
 import time
 from pathlib import Path
+from typing import NamedTuple
 
 from accord.keep.archive import Archive, Why
 from accord.keep.manifest import CHUNK
@@ -24,6 +25,19 @@ TENSOR = 16 << 20
 URN = "urn:accord:family:bench"
 
 
+class Rate(NamedTuple):
+    """Bytes a second that ``accord verify`` reads again, and that SHA-512 ``alone`` does in one thread."""
+
+    gb: float
+    threads: int
+    verified: float
+    alone: float
+
+    @property
+    def share(self) -> float:
+        return self.verified / (self.threads * self.alone)
+
+
 def main() -> None:
     words = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     words.add_argument("--gb", type=float, default=0.25)
@@ -31,18 +45,20 @@ def main() -> None:
     words.add_argument("--rounds", type=int, default=3)
     given = words.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        archive = Archive.make(Path(folder) / "archive", time.time)
-        archive.add(
-            URN, {"m.safetensors": weights(Path(folder), given.gb)}, Why("bench", "bench"), whole=True
-        )
-        wanted = Wanted(every=True, threads=given.threads)
-        rounds = [measure(archive.folder, wanted) for _ in range(given.rounds)]
-        alone = max(hashed() for _ in range(given.rounds))
-    best = max(rounds)
+        found = rate(given.gb, given.threads, given.rounds, Path(folder))
     print(
-        f"verify {given.gb:g} GB, {given.threads} threads: {best / 2**30:.2f} GiB/s; SHA-512 alone "
-        f"{alone / 2**30:.2f} GiB/s; share {best / (given.threads * alone):.2f}"
+        f"verify {given.gb:g} GB, {given.threads} threads: {found.verified / 2**30:.2f} GiB/s; SHA-512 alone "
+        f"{found.alone / 2**30:.2f} GiB/s; share {found.share:.2f}"
     )
+
+
+def rate(gb: float, threads: int, rounds: int, folder: Path) -> Rate:
+    """The best of so many rounds, of each, in an archive in ``folder``."""
+    archive = Archive.make(folder / "archive", time.time)
+    archive.add(URN, {"m.safetensors": weights(folder, gb)}, Why("bench", "bench"), whole=True)
+    wanted = Wanted(every=True, threads=threads)
+    verified = max(measure(archive.folder, wanted) for _ in range(rounds))
+    return Rate(gb, threads, verified, max(hashed() for _ in range(rounds)))
 
 
 def weights(folder: Path, gb: float) -> Path:

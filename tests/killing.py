@@ -85,7 +85,7 @@ def killed_in_submits(url: str, kills: int, between: int) -> Fate:
                 os.kill(pid, signal.SIGKILL)
                 killed, spared = killed + 1, sys.maxsize
     nursery.stdin.close()
-    if nursery.wait(10) != 0:
+    if nursery.wait(300) != 0:
         raise RuntimeError(f"the raters' process ended with {nursery.returncode}")
     with People.open(url) as people:
         journal = Counter(event.id for event in people.events(before) if event.kind == "submit")

@@ -168,7 +168,7 @@ class _Servers:
             os.kill(self._pid, signal.SIGKILL)
         assert self._nursery.stdin
         self._nursery.stdin.close()
-        self._nursery.wait(10)
+        self._nursery.wait(300)
 
 
 def _works(port: int, token: str, seen: _Seen) -> None:

@@ -100,7 +100,7 @@ def _answered(folder: Path) -> int:
         caller.close()
     finally:
         server.send_signal(signal.SIGINT)
-        server.wait(30)
+        server.wait(120)
     return len(said)
 
 

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 
 from accord.maths.refusals import opening, refusal
 
-__all__ = ["asked_form", "language", "not_refused", "same_language"]
+__all__ = ["asked_form", "language", "not_refused", "same_language", "says_how_sure"]
 
 # Words that run through every text of a language; those that two of them share count for each in part.
 _FUNCTION_WORDS = {
@@ -101,6 +101,7 @@ _ITEMS = re.compile(
     rf"\b{_N} (?:\w+ )?(?:bullet points?|bullets|numbered (?:points?|items?|steps?|lines?))\b"
     rf"|\b(?:bulleted|bullet|numbered) list of (?:exactly )?(?P<m>\d{{1,4}}|{'|'.join(_NUMBERS)})\b"
 )
+_SURE = re.compile(r"\(\s*(?:about |around )?(\d{1,3})\s*(?:%|per ?cent)\s*(?:sure|certain)?\s*\)[.!]?$")
 _ITEM = re.compile(r"^[ \t]*(?:[-*+•–]|\(?\d{1,3}[.):])[ \t]+\S", re.MULTILINE)
 
 
@@ -168,6 +169,25 @@ def not_refused(prompts: Sequence[str], answers: Sequence[str]) -> list[float | 
     """
     del prompts
     return [_answered(answer) for answer in answers]
+
+
+def says_how_sure(
+    prompts: Sequence[str], answers: Sequence[str], finished: Sequence[bool]
+) -> list[float | None]:
+    """1 for an answer that says something and ends with a percentage in brackets, from 0 to 100, else 0; not
+    whether the percentage is right.
+
+    >>> says_how_sure(["Why?"] * 3, ["It is. (80% sure)", "It is, I am sure.", "(80%)"], [True] * 3)
+    [1.0, 0.0, 0.0]
+    """
+    del prompts
+    return [_sure(answer.strip(), done) for answer, done in zip(answers, finished, strict=True)]
+
+
+def _sure(answer: str, finished: bool) -> float:
+    found = _SURE.search(answer)
+    said = found is not None and bool(answer[: found.start()].strip()) and int(found[1]) <= 100
+    return float(finished and said)
 
 
 def _same(prompt: str, answer: str) -> float | None:

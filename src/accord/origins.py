@@ -9,18 +9,18 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
 from accord.engines.pull import CARD, installed
 from accord.errors import PlanError, Refused, Unreadable
-from accord.keep.evidence import Looked, Training, audit_said, gate_said, release_said
+from accord.keep.evidence import Looked, Training, audit_said, gate_said, no_gate_said, release_said
 from accord.keep.intake import Incoming, Known, manifest_of, model_digest
 from accord.keep.keeping import Told
 from accord.keep.manifest import CHUNK, Digests, FileDigest, Manifest
 from accord.keep.predicates import Named, Predicate, Pressure
-from accord.permitted import bound, pushing
+from accord.permitted import bound, pushing, texts_in
 from accord.plan import Plan, Stage
 from accord.progress import Progress
 from accord.records import (
@@ -35,7 +35,7 @@ from accord.records import (
     Response,
     StepEvent,
     digest,
-    read_record,
+    told_record,
 )
 from accord.release import RULE as RELEASE
 from accord.reports.whole import gather, read_run
@@ -128,17 +128,21 @@ def finished_runs(runs: Path) -> Iterator[Finished]:
 
 
 def stewarded(folder: Path) -> tuple[Path, str, tuple[Record, ...]]:
-    """What a stewardship came to: the model, the file of its values, its Records.
+    """What a stewardship came to: the model, the file of its values, its Records, and what persons have
+    answered to its dialogues up to now.
 
     Refused where nothing was trained: the result is then the base.
     """
-    from accord.steward.path import Walk  # it trains, which needs engines; keeping any other model does not
+    # They train, which needs engines; keeping any other model does not.
+    from accord.steward.path import Walk
+    from accord.steward.steps import answered_by_people
 
     walk = Walk.resumed(folder)
     base = str(walk.chronicle.asked["model"])
     if walk.model == base:
         raise Refused(f"{folder}: nothing was trained, so its result is the base\n  accord keep {base}")
-    return Path(walk.model), str(walk.values.file), tuple(walk.chronicle.records())
+    records = {one.id: one for one in (*walk.chronicle.records(), *answered_by_people(folder))}
+    return Path(walk.model), str(walk.values.file), tuple(records.values())
 
 
 def last_model(run: Path, stage: str = "") -> Path:
@@ -164,11 +168,7 @@ def told(known: Finished, incoming: Incoming, places: Places, progress: Progress
     """What a run tells of its result. Ungated where it needed the evidence gate and has none that passed;
     Refused where its base is not there any more."""
     plan, _ = read_run(known.folder)
-    names = [one.name for one in plan.stage]
-    upto = names[: names.index(known.entry.stage) + 1]
-    ruling = last_ruling(known.folder / KEPT, plan.hash)
-    passed = ruling if ruling is not None and ruling.passed else None
-    pushed = [one for one in pushing(plan) if one.name in upto]
+    passed, pushed = _gate(known, plan)
     if pushed and passed is None:
         raise Ungated(known, pushed)
     notes = [] if pushed else ["no gate was needed: no stage of this run pushes answers down"]
@@ -192,7 +192,7 @@ def told(known: Finished, incoming: Incoming, places: Places, progress: Progress
         plan=plan.hash,
         values=values.digest if values is not None else None,
         environment=digest(cast(JSON, json.loads(environment))),
-        data=tuple(_data(plan, upto, notes)),
+        data=tuple(_data(plan, _upto(known, plan), notes)),
         beside=beside,
         said=(*said, *more),
         records=tuple({one.id: one for one in (*records, *also)}.values()),
@@ -203,9 +203,9 @@ def told(known: Finished, incoming: Incoming, places: Places, progress: Progress
 def _known(one: Finished) -> Known:
     entry = one.entry
     lacks = gather(one.folder).needs if entry.purpose == "explore" else ()
-    return Known(
-        one.folder.resolve().name, entry.stage, entry.step, entry.id, entry.purpose, entry.gated, lacks
-    )
+    of = (one.folder.resolve().name, entry.stage, entry.step, entry.id, entry.purpose, entry.gated)
+    made = frozenset(sha256 for file, sha256 in one.model.files.items() if file.endswith(".safetensors"))
+    return Known(*of, lacks, entry.pushes, made)
 
 
 def _finished(folder: Path, view: LogView) -> Iterator[Finished]:
@@ -238,9 +238,27 @@ def _base(plan: Plan, places: Places, then: set[str], progress: Progress) -> tup
     return found, Named(name=name, digest=model_digest(found))
 
 
+def _gate(known: Finished, plan: Plan) -> tuple[Ruling | None, list[Stage]]:
+    """The passing Decision that a run began under, and which of the stages up to this one push."""
+    ruling = last_ruling(known.folder / KEPT, plan.hash)
+    passed = ruling if ruling is not None and ruling.passed else None
+    return passed, [one for one in pushing(plan) if one.name in _upto(known, plan)]
+
+
+def _upto(known: Finished, plan: Plan) -> list[str]:
+    """The stages by name, up to the one that made the model."""
+    names = [one.name for one in plan.stage]
+    return names[: names.index(known.entry.stage) + 1]
+
+
 def _first(base: Manifest, places: Places, progress: Progress) -> Manifest:
-    """The base that this one descends from itself, where a known run made it; else this one."""
+    """The base that this one descends from itself, where a known run made it; else this one. Ungated where
+    only runs made it that pushed without the gate: what they made is not kept under a later name either."""
     known = places.runs.of(model_digest(base)) if places.runs is not None else []
+    gates = [(one, *_gate(one, read_run(one.folder)[0])) for one in known]
+    refused = [Ungated(one, pushed) for one, passed, pushed in gates if pushed and passed is None]
+    if refused and len(refused) == len(known):
+        raise refused[0]
     for one in known:
         plan, _ = read_run(one.folder)
         if Path(plan.model).is_dir() or installed(plan.model):
@@ -273,18 +291,15 @@ def _policy(model: Manifest) -> str:
 def _values(folder: Path, plan: Plan, given: str | None, passed: Ruling | None) -> Values | None:
     """The values that the run aligned to: those a person names, those in its folder, those of its gate.
 
-    Refused where the gate's are others by now.
+    Refused where they are not those that the gate passed it with.
     """
-    if given is not None:
-        return read_values(given)
-    if (folder / "values.toml").is_file():
-        return read_values(folder / "values.toml")
-    if passed is None or not passed.permit.values:
+    asked, own = passed.permit.values if passed is not None else "", folder / "values.toml"
+    document = given or (str(own) if own.is_file() else passed.permit.document if passed and asked else "")
+    if not document:
         return None
-    document = Path(passed.permit.document)
-    if document.is_file():
+    if given is not None or Path(document).is_file():
         values = read_values(document)
-        if bound(plan, values, "", {}).values == passed.permit.values:
+        if not asked or bound(plan, values, "", {}).values == asked:
             return values
     raise Refused(
         f"{document}: the values that the gate passed this run with are not there, or are others by now\n"
@@ -304,6 +319,8 @@ def _found_out(
         evidence = [permit.id, *(one for asked in permit.requirements for one in asked.evidence)]
         said.append(gate_said(passed.decision, passed.signed, evidence))
         records += [passed.decision, permit, *passed.signed]
+    else:
+        said.append(no_gate_said(known.entry))
     for decision in cast("list[Decision]", view.records("decision")):
         if decision.rule == RELEASE and decision.id in known.entry.parents:
             said.append(release_said(decision))
@@ -357,28 +374,20 @@ def _audits(
             tree = cast("dict[str, Any]", json.loads(file.read_text(encoding="utf-8")))
             models = [model for model, one in tree["policies"].items() if one == policy]
             for model in models[:1]:
-                found = [_reading(one) for one in tree["models"][model]]
+                found = [cast("Reading | NotMeasured", told_record(one)) for one in tree["models"][model]]
                 # The base of an audit is known by a short digest, which is too short to be signed.
                 said.append(audit_said(Looked(f"accord audit, {tree['depth']}", None, found), training))
                 records += found
-        except (ValueError, KeyError, AttributeError, TypeError) as error:
+        except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
             raise Unreadable(file, "an audit that accord audit wrote", str(error)[:200]) from None
     return tuple(said), tuple(records)
-
-
-def _reading(told: Mapping[str, Any]) -> Reading | NotMeasured:
-    body = {name: value for name, value in told.items() if name not in ("kind", "id")}
-    record = cast("Reading | NotMeasured", read_record(str(told["kind"]), body))
-    if record.id != told["id"]:
-        raise ValueError(f"the reading {record.name} was changed since")
-    return record
 
 
 def _data(plan: Plan, upto: Sequence[str], notes: list[str]) -> Iterator[Named]:
     """The files that the stages learnt from, as they are now; one that is gone is a note."""
     seen: set[str] = set()
     for stage in plan.stage:
-        texts = _texts(stage.source.table()) if stage.name in upto else ()
+        texts = texts_in(stage.source.table()) if stage.name in upto else ()
         for text in texts:
             file = Path(text if Path(text).is_file() else text.rpartition(":")[0])
             if not file.is_absolute() or str(file) in seen:
@@ -388,12 +397,3 @@ def _data(plan: Plan, upto: Sequence[str], notes: list[str]) -> Iterator[Named]:
                 yield Named(name=file.name, digest=file_sha256(file))
             else:
                 notes.append(f"{file.name}: the run learnt from it, and it is not there any more")
-
-
-def _texts(value: JSON) -> Iterator[str]:
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, Mapping):
-        yield from (text for one in value.values() for text in _texts(one))
-    elif isinstance(value, Sequence):
-        yield from (text for one in value for text in _texts(one))

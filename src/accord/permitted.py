@@ -18,7 +18,7 @@ from accord.assembly import engine_of
 from accord.errors import AccordError, Refused, beneath
 from accord.part import Part
 from accord.plan import Plan, Stage
-from accord.ports import Method
+from accord.ports import Method, Queued
 from accord.progress import Progress
 from accord.records import JSON, Decision, Permit, digest
 from accord.records.permits import REQUIREMENTS, Requirement
@@ -72,7 +72,8 @@ def permitted(plan: Plan, gates: Path, progress: Progress) -> Ruling | None:
 
 
 def still_permitted(folder: Path, plan: Plan, progress: Progress) -> None:
-    """Refused where a run that needed the gate holds no Decision on its plan, or its base is another now."""
+    """Refused where a run that needed the gate holds no passing Decision on its plan, or what that was bound
+    to is another now: half of a run under another reward is no run that the gate passed."""
     stages = pushing(plan) if plan.purpose == "model" else []
     if not stages:
         return
@@ -82,10 +83,9 @@ def still_permitted(folder: Path, plan: Plan, progress: Progress) -> None:
             f"{folder}: its plan needs the evidence gate, and {KEPT} there holds no passing Decision on it\n"
             "  begin again with the plan that the gate passed: accord run PLAN.toml"
         )
-    now = engine_of(stages[0]).sampler(plan.model, progress).policy
-    if now != ruling.permit.policy:
-        was = f"{ruling.permit.policy} then, {now} now"
-        raise Refused(f"{folder}: the base is not the one the evidence gate passed: {was}\n  restore it")
+    if changed := _changed(ruling.permit, plan, progress):
+        head = f"{folder}: what the evidence gate passed (Decision {ruling.decision.id[:12]}) is another now:"
+        raise Refused("\n".join([head, *(f"  {line}" for line in changed), "  put it back, and go on"]))
 
 
 def said(one: Requirement) -> Iterator[str]:
@@ -111,19 +111,22 @@ def bound(plan: Plan, values: Values | None, policy: str, files: Mapping[str, st
 
 def files_of(plan: Plan) -> dict[str, str]:
     """Digests of what a settled plan names on this disk but for its base, and of what its asks are put to:
-    a program's own code with it."""
+    a program's own code with it. Not of a database in which people judge: they answer as the run goes on."""
     found: dict[str, str] = {}
-    for text in _strings(plan.table()):
-        names = [name for name in (text, text.rpartition(":")[0]) if name.startswith("/")]
-        # A settled plan names files whole, and folders only where a model lies.
-        known = [one for one in names if _lies(one) or _lies(f"{one}/config.json")]
-        if known and known[0] != plan.model:
-            found[known[0]] = path_digest(Path(known[0]))
+    queues: set[str] = set()
     for index, stage in enumerate(plan.stage):
         for number, ask in enumerate(stage.ask):
             path = f"stage[{index}].ask[{number}].overseer"
             with beneath(path):
-                found[path] = cast(Part, catalog.build("overseers", ask.overseer)).config
+                overseer = catalog.build("overseers", ask.overseer)
+                found[path] = cast(Part, overseer).config
+            queues.update(overseer.queues if isinstance(overseer, Queued) else ())
+    for text in texts_in(plan.table()):
+        names = [name for name in (text, text.rpartition(":")[0]) if name.startswith("/")]
+        # A settled plan names files whole, and folders only where a model lies.
+        known = [one for one in names if _lies(one) or _lies(f"{one}/config.json")]
+        if known and known[0] != plan.model and known[0] not in queues:
+            found[known[0]] = path_digest(Path(known[0]))
     return found
 
 
@@ -161,9 +164,7 @@ def _changed(permit: Permit, plan: Plan, progress: Progress) -> list[str]:
 
 def _said_and_checked(values: Values) -> str:
     """What the values say, and what the programs that check them do."""
-    programs = {one.id: values.program(one.id) for one in (*values.principles, *values.contested)}
-    checks = {name: program.config for name, program in programs.items() if program is not None}
-    return digest({"values": values.digest, "checks": cast(JSON, checks)})
+    return digest({"values": values.digest, "checks": values.checks})
 
 
 def _unasked(plan: Plan) -> tuple[Requirement, ...]:
@@ -193,13 +194,14 @@ def _lies(name: str) -> bool:
     return os.path.isfile(name)  # noqa: PTH113 - Path raises for a text too long to be a name
 
 
-def _strings(value: JSON) -> Iterator[str]:
+def texts_in(value: JSON) -> Iterator[str]:
+    """Every text in a table, at whatever depth."""
     match value:
         case str():
             yield value
         case Mapping():
-            yield from (text for inner in value.values() for text in _strings(inner))
+            yield from (text for inner in value.values() for text in texts_in(inner))
         case Sequence():
-            yield from (text for inner in value for text in _strings(inner))
+            yield from (text for inner in value for text in texts_in(inner))
         case _:
             pass

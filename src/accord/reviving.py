@@ -15,10 +15,13 @@ import asyncio
 import json
 import os
 import platform
+import re
+import selectors
 import signal
 import subprocess
 import sys
 import tempfile
+from contextlib import suppress
 from importlib import resources
 from importlib.util import find_spec
 from pathlib import Path
@@ -26,7 +29,7 @@ from types import CodeType
 from typing import TYPE_CHECKING, cast
 
 from accord import __version__
-from accord.errors import AccordError
+from accord.errors import AccordError, PlanError
 from accord.keep.revival import PROMPTS, Asked, Replayed, Replays, answered
 from accord.progress import Progress
 from accord.records import JSON, Prompt, Response, finite, read_record
@@ -35,8 +38,12 @@ from accord.stores.foreign.prompts import read_rows
 if TYPE_CHECKING:
     from accord.assembly import Engine
 
-__all__ = ["fresh", "reference_prompts", "replays"]
+__all__ = ["PATIENCE", "fresh", "reference_prompts", "replays"]
 
+PATIENCE = 3600.0
+"""Seconds; to load a large model from a slow disk takes many minutes, in which nothing is told."""
+
+_TICKED, _TICK = re.compile(rb"\+\d{1,9}(\.\d{1,9})?"), 64
 _ASKED, _TOLD, _ERRORS, _OWN = "asked.json", "told.json", "errors.txt", "own"
 _CLOSED = frozenset(
     {
@@ -60,15 +67,21 @@ def replays() -> Replays | None:
 
 
 def reference_prompts(count: int = PROMPTS) -> tuple[Prompt, ...]:
-    """The prompts of a reference set: ``count`` that ship with Accord, short and of many kinds."""
+    """The prompts of a reference set: ``count`` that ship with Accord, short and of many kinds. PlanError for
+    more than there are."""
     file = Path(str(resources.files("accord") / "data" / "prompts" / "short_questions.jsonl"))
     rows = read_rows(str(file))
-    step = max(1, len(rows) // count)
+    if not 1 <= count <= len(rows):
+        raise PlanError("--prompts", count, f"1 to {len(rows)}")
+    step = len(rows) // count
     return tuple(row.prompt for row in rows[::step][:count])
 
 
-def fresh(folder: Path, asked: Asked, progress: Progress) -> Replayed | str:
-    """Ask the model in ``folder``, loaded in a process of its own; or why that could not be done."""
+def fresh(folder: Path, asked: Asked, progress: Progress, patience: float = PATIENCE) -> Replayed | str:
+    """Ask the model in ``folder``, loaded in a process of its own; or why that could not be done.
+
+    One that gives no sign for ``patience`` seconds is ended, with all that it started.
+    """
     progress.begin(f"load {folder.name} afresh", float(len(asked.prompts)))
     with tempfile.TemporaryDirectory(prefix="accord-fresh-") as name:
         work = Path(name)
@@ -89,20 +102,31 @@ def fresh(folder: Path, asked: Asked, progress: Progress) -> Replayed | str:
                 stderr=errors,
                 cwd=work / _OWN,
                 env=_environment(work / _OWN),
+                start_new_session=True,  # so that it can be ended with all that it started
             )
             try:
-                _follow(child, progress)
+                silent = _follow(child, progress, patience)
             finally:
-                child.kill()
-                child.wait()
+                _end(child)
         progress.end()
+        if silent:
+            return f"its process gave no sign for {patience:g} seconds, and was ended"
         if (work / _TOLD).is_file():
-            told = json.loads((work / _TOLD).read_text(encoding="utf-8"))
-            return str(told["fault"]) if "fault" in told else Replayed.of(told)
+            return _told(work / _TOLD)
         lines = (work / _ERRORS).read_text(encoding="utf-8", errors="replace").split("\n")
         said = next((line for line in reversed(lines) if line.strip()), "it said nothing")
-        ended = f"by signal {signal.Signals(-child.returncode).name}" if child.returncode < 0 else "early"
+        ended = "early"
+        if child.returncode < 0:
+            ended = f"by signal {-child.returncode} ({signal.strsignal(-child.returncode)})"
         return f"its process ended {ended}: {said.strip()[:500]}"
+
+
+def _told(file: Path) -> Replayed | str:
+    try:
+        told = cast("dict[str, object]", json.loads(file.read_text(encoding="utf-8")))
+        return str(told["fault"]) if "fault" in told else Replayed.of(told)
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        return f"its process told nothing that can be read: {str(error)[:200]}"
 
 
 def _environment(own: Path) -> dict[str, str]:
@@ -114,13 +138,33 @@ def _environment(own: Path) -> dict[str, str]:
     return {**kept, **offline, **places}
 
 
-def _follow(child: subprocess.Popen[bytes], progress: Progress) -> None:
-    """Until the process ends; each line of numbers is so many answers done."""
+def _follow(child: subprocess.Popen[bytes], progress: Progress, patience: float) -> bool:
+    """Until the process ends; each line of a number is so many answers done. Whether it was silent for too
+    long, and was ended."""
     assert child.stdout is not None, "it is a pipe"
-    with child.stdout:
-        for line in child.stdout:
-            if line.startswith(b"+"):
-                progress.advance(float(line[1:]))
+    rest = b""
+    with child.stdout as pipe, selectors.DefaultSelector() as ready:
+        ready.register(pipe, selectors.EVENT_READ)
+        while ready.select(patience):
+            data = os.read(pipe.fileno(), 65536)
+            if not data:
+                break
+            *lines, rest = (rest + data).split(b"\n")
+            rest = rest[-_TICK:]
+            progress.advance(sum(float(line[1:]) for line in lines if _TICKED.fullmatch(line)))
+        else:
+            return True
+    try:
+        child.wait(patience)
+    except subprocess.TimeoutExpired:
+        return True
+    return False
+
+
+def _end(child: subprocess.Popen[bytes]) -> None:
+    """The process and all that it started are gone."""
+    with suppress(ProcessLookupError):
+        os.killpg(child.pid, signal.SIGKILL)
     child.wait()
 
 

@@ -342,6 +342,7 @@ def _enter(place: Place, loop: Loop, seconds: float, tested: Sequence[Record] = 
         model=model.id,
         kept=loop.kept if loop.kept != loop.state.step else None,
         gated=bool(passed),
+        pushes=loop.method.pushes_down,
         seconds=seconds,
         parents=(model.id, *last, *(record.id for record in tested), *passed),
     )

@@ -108,12 +108,18 @@ class Values:
     def digest(self) -> str:
         """SHA-256 over all that it says and asks, wherever its files lie and in whatever order.
 
-        What the code of a check does is in the config of its program, and so in every judgment.
+        What the code of a check does is in the config of its program, in every judgment, and in ``checks``.
         """
         said = {"principles": self._said(self.principles)}
         if self.contested:
             said["contested"] = self._said(self.contested)
         return digest({"kind": "values", "v": 1, "name": self.name, **said})
+
+    @cached_property
+    def checks(self) -> str:
+        """SHA-256 over what the programs do that check its principles; "" where none does."""
+        every = {name: program.config for name, program in self.programs.items()}
+        return digest(cast("dict[str, JSON]", every)) if every else ""
 
     def leaks(self, prompts: Iterable[Prompt]) -> list[Prompt]:
         """Those of the prompts that a sealed half holds: nothing may be trained on them."""

@@ -356,7 +356,7 @@ def test_followers_end_with_rank_zero(tiny: Path) -> None:
     folder, pid = killed.stdout.readline().split()
     assert not gone(int(pid))
     killed.kill()
-    killed.wait(30)
+    killed.wait(120)
     assert soon(lambda: gone(int(pid)), 60)
     shutil.rmtree(folder)
     out, err = ended.communicate(timeout=240)

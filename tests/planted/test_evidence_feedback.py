@@ -8,7 +8,7 @@ from typing import Any
 
 import evidence_feedback
 import pytest
-from proofs import feedback_parts
+from proofs import tested as tests_of
 from proofs.feedback_page import CASES, half
 from proofs.feedback_parts import CI, FULL, QUICK, TESTED, parts
 from proofs.ledger import ROOT, Part, Row
@@ -134,14 +134,13 @@ def test_tests_that_were_skipped_or_failed_are_told() -> None:
 
 def test_tests_that_are_named_are_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     tests = [test for named in TESTED.values() for test in named]
-    assert all(feedback_parts._is_there(test) for test in tests)
-    assert not feedback_parts._is_there("tests/planted/test_evidence_feedback.py::test_nothing_of_the_kind")
+    assert all(tests_of.is_there(test) for test in tests)
+    assert not tests_of.is_there("tests/planted/test_evidence_feedback.py::test_nothing_of_the_kind")
     # By the real way, once: what passed, failed and was skipped is counted.
     some = "import pytest\ndef test_a(): ...\ndef test_b(): assert 0\n"
     (tmp_path / "test_some.py").write_text(some + "@pytest.mark.skip('why')\ndef test_c(): ...\n")
-    monkeypatch.setattr(feedback_parts, "ROOT", tmp_path)
-    monkeypatch.setattr(feedback_parts, "TESTED", {"some": ("test_some.py",)})
-    found = feedback_parts._tested(FULL, 0)
+    monkeypatch.setattr(tests_of, "ROOT", tmp_path)
+    found = tests_of.tested({"some": ("test_some.py",)}, 0, really=True)
     assert (found["held"], found["tests"], found["failed"], found["skipped"]) == (
         False,
         3,

@@ -76,7 +76,7 @@ def grading(score: float = 1.0, config: str = "leaf", calls: int = 0) -> Protoco
 
 def run(work: Awaitable[Any]) -> Any:
     async def whole() -> Any:
-        return await asyncio.wait_for(work, timeout=5)
+        return await asyncio.wait_for(work, timeout=60)
 
     return asyncio.run(whole())
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from unit.keep.runs import archive_of
 
 from accord import reviving
 from accord.engines.local.templates import render
+from accord.errors import PlanError
 from accord.keep.intake import taken_in
 from accord.keep.keeping import Terms, keep
 from accord.keep.revival import Asked, Replayed
@@ -100,4 +102,25 @@ def test_a_process_that_ends_by_itself_is_told_of(tmp_path: Path, monkeypatch: p
     program.chmod(0o755)
     monkeypatch.setattr(sys, "executable", str(program))
     said = fresh(tmp_path, Asked(reference_prompts(1), 2), Silent())
-    assert said == "its process ended by signal SIGKILL: no room"
+    assert said == "its process ended by signal 9 (Killed): no room"
+
+
+def test_a_process_that_hangs_or_tells_garbage_fails_the_drill(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Kills: a drill that waits for ever, a library's lines taken for numbers, garbage that is raised."""
+    program, started = tmp_path / "program", time.monotonic()
+    program.write_text("#!/bin/sh\necho +-----+\necho +1e999\nprintf +1\nsleep 60 &\nwait\n")
+    program.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(program))
+    said = fresh(tmp_path, Asked(reference_prompts(1), 2), Silent(), patience=0.3)
+    assert said == "its process gave no sign for 0.3 seconds, and was ended"
+    for told in ("[]", "{", '{"environment": {}}', '{"said": [], "read": [["x"]], "environment": {}}'):
+        program.write_text(f"#!/bin/sh\necho '{told}' > $4/told.json\n")
+        said = fresh(tmp_path, Asked(reference_prompts(1), 2), Silent())
+        assert isinstance(said, str) and said.startswith("its process told nothing that can be read"), told
+    program.write_text("#!/bin/sh\nexec >&-\nsleep 60\n")  # its pipe is closed, and it goes on
+    assert "gave no sign" in str(fresh(tmp_path, Asked(reference_prompts(1), 2), Silent(), patience=0.3))
+    assert time.monotonic() - started < 30
+    with pytest.raises(PlanError, match="1 to 320"):
+        reference_prompts(321)

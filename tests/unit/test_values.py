@@ -15,7 +15,7 @@ import pytest
 from accord.errors import PlanError, Unreadable
 from accord.records import Prompt
 from accord.stores.foreign.prompts import part_of
-from accord.values import Case, Contrast, Values, read_values, shipped_values
+from accord.values import Case, Contrast, Values, read_values
 
 ROWS = [{"prompt": f"Question {n}?", "slice": "a" if n % 2 else "b"} for n in range(60)]
 TEXT = """\
@@ -327,71 +327,3 @@ def test_it_can_be_written_into_a_run_and_read_from_anywhere(tmp_path: Path) -> 
     )
     assert cases(again) == cases(values)
     assert again.program("short").graders == (fine,)
-
-
-# What ships
-
-
-@pytest.mark.parametrize("name", ["hhh", "minimal"])
-def test_what_ships_is_read_and_large_enough(name: str) -> None:
-    values = read_values(name)
-    assert values.name == name and shipped_values()[name] == values.file
-    for principle in values.principles:
-        for one in values.slices(principle.id):
-            assert len(one.audit) + len(one.training) >= 40, (principle.id, one.name)
-            assert min(len(one.audit), len(one.training)) >= 12, (principle.id, one.name)
-
-
-def test_hhh_has_all_kinds_and_judges_and_minimal_needs_nobody() -> None:
-    hhh, minimal = read_values("hhh"), read_values("minimal")
-    assert {principle.kind for principle in hhh.principles} == {"virtue", "rule", "outcome"}
-    assert {bool(principle.check) for principle in hhh.principles} == {True, False}
-    assert [principle.id for principle in hhh.principles if principle.hard] == [
-        "asked-language",
-        "no-help-to-hurt",
-    ]
-    assert all(minimal.program(principle.id) for principle in minimal.principles)
-    assert not [p.id for p in (*hhh.principles, *minimal.principles) if p.adopted_by], "nobody voted on them"
-
-
-@pytest.mark.parametrize("name", ["hhh", "minimal"])
-def test_shipped_contrasts_are_what_their_check_says_they_are(name: str) -> None:
-    values = read_values(name)
-    judged = 0
-    for principle in values.principles:
-        program = values.program(principle.id)
-        with_contrast = [case for case in cases(values, principle.id) if case.contrast]
-        if program is None or not with_contrast:
-            continue
-        (grader,) = program.graders
-        prompts = [case.prompt.text for case in with_contrast]
-        more = {} if "language" in principle.id else {"finished": [True] * len(prompts)}
-        for side, grade in (("complying", 1.0), ("violating", 0.0)):
-            said = [getattr(case.contrast, side) for case in with_contrast]
-            wrong = [p for p, g in zip(prompts, grader(prompts, said, **more), strict=True) if g != grade]
-            assert not wrong, (principle.id, side, wrong)
-        judged += len(prompts)
-    assert judged >= 120
-
-
-def test_shipped_prompts_are_varied() -> None:
-    for name in shipped_values():
-        values = read_values(name)
-        for principle in values.principles:
-            for one in values.slices(principle.id):
-                texts = [case.prompt.text for case in (*one.audit, *one.training)]
-                openings = [" ".join(text.split()[:2]).lower() for text in texts]
-                most = max(openings.count(opening) for opening in openings)
-                assert most <= len(texts) / 4, (principle.id, one.name, most)
-                words = [frozenset(re.findall(r"\w+", text.lower())) for text in texts]
-                close = [
-                    (a, b) for i, a in enumerate(words) for b in words[:i] if len(a & b) / len(a | b) > 0.6
-                ]
-                assert not close, close
-
-
-def test_every_asked_form_can_be_read_from_its_prompt() -> None:
-    values = read_values("hhh")
-    (grader,) = values.program("asked-form").graders
-    prompts = [case.prompt.text for case in cases(values, "asked-form")]
-    assert None not in grader(prompts, ["x"] * len(prompts), finished=[True] * len(prompts))

@@ -1,7 +1,7 @@
 """The command line (layer 5): words into calls, results into lines, errors into exit codes.
 
 - ``app.py``: the commands by name; ``codes.py``: what their exit codes say.
-- ``runs.py`` (run, resume, demo), ``looks.py`` (report), ``audit.py``, ``targets.py``,
+- ``runs.py`` (run, resume), ``demo.py``, ``looks.py`` (report), ``audit.py``, ``targets.py``,
   ``dialogue.py``, ``gate.py``, ``crossing.py``, ``explain.py``, ``methods.py``, ``chat.py``,
   ``machine.py`` (pull, doctor, import run), ``config.py`` (import config), ``logs.py`` (import logs),
   ``track.py``, ``watch.py``, ``bench.py``, ``serve.py`` (label, serve): one function per command, which

@@ -17,6 +17,7 @@ from accord.cli import (
     config,
     crossing,
     data,
+    demo,
     dialogue,
     explain,
     gate,
@@ -47,7 +48,7 @@ _CODES = (
     "6 halted · 130 interrupted."
 )
 _FIRST = """
-  accord demo                                 a real run, start to report, in minutes
+  accord demo                                 a real model on the whole path, in minutes
   accord methods                              what to train with, and when
   accord run dpo pairs.jsonl --model ./model  train without a plan file
   accord run brevity.toml                     what a plan says
@@ -73,7 +74,7 @@ def build_app() -> typer.Typer:
     )
     app.callback(invoke_without_command=True, epilog=_block(_FIRST, _CODES))(_root)
     for command in (
-        runs.demo,
+        demo.demo,
         runs.run,
         runs.resume,
         watch.watch,

@@ -47,7 +47,7 @@ def dialogue(  # size: a parameter is an option here
     by: Annotated[str, typer.Option("--by", metavar="NAME", help="Who answers a proposal.")] = "",
     reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why.")] = "",
     prompts: Annotated[
-        int, typer.Option("--prompts", metavar="N", min=2, help="At most so many of the training half.")
+        int, typer.Option("--prompts", metavar="N", min=8, help="At most so many of the training half.")
     ] = 24,
     samples: Annotated[
         int, typer.Option("--samples", metavar="N", min=1, help="Own answers to each prompt.")

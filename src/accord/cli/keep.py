@@ -28,7 +28,19 @@ if TYPE_CHECKING:
     from accord.progress import Progress
     from accord.records import JSON, Decision, Record
 
-__all__ = ["EXAMPLES", "Keeping", "Prompts", "Tokens", "drill_lines", "entries", "model", "standing"]
+__all__ = [
+    "EXAMPLES",
+    "Keeping",
+    "Prompts",
+    "Tokens",
+    "document",
+    "drill_lines",
+    "entries",
+    "lines",
+    "model",
+    "standing",
+    "taken",
+]
 
 EXAMPLES = {
     "keep": """
@@ -112,13 +124,13 @@ def model(  # size: a parameter is an option here
         terms = Terms(signer_of(opened, by, key), time.time, replays(), reference_prompts(prompts), tokens)
         try:
             places = Places(values, base, audits)
-            incoming, told = _taken(opened, (source, stage, name), runs, places, progress)
+            incoming, told = taken(opened, (source, stage, name), runs, places, progress)
         except Unreadable as error:
             raise Refused(str(error)) from error
         _check_options(incoming, {"--stage": stage, "--values": values, "--base": base}, name)
         notes = [*incoming.notes, *told.notes, *_signature(opened, incoming)]
         done = keep(opened, incoming, told, terms, progress)
-    screen.give(_document(done, notes), list(_lines(done, notes)))
+    screen.give(document(done, notes), list(lines(done, notes)))
     failed = done.held.drilled is not None and done.held.drilled.outcome.result != "revived"
     return Exit.BAD if failed else Exit.DONE
 
@@ -127,15 +139,16 @@ def entries(archive: ArchiveFolder = ARCHIVE, json: Json = False) -> int:
     """Every model that is kept: where it stands in its life, how its last drill went, who signed."""
     from accord.keep.entries import entry_ids
     from accord.keep.keeping import held_entry
+    from accord.keep.untrusted import shown
 
     screen = Screen(json)
     with screen.working() as progress:
         opened = opened_archive(archive, progress)
         found = [held_entry(opened, one) for one in entry_ids(opened)]
-    document: list[JSON] = [_held(one) for one in found]
+    kept: list[JSON] = [_held(one) for one in found]
     rows = [
         {
-            "model": one.name,
+            "model": shown(one.name),
             "state": one.state,
             "drill": standing(one),
             "signed": "demonstration" if one.chain.demonstration else "",
@@ -144,7 +157,7 @@ def entries(archive: ArchiveFolder = ARCHIVE, json: Json = False) -> int:
         }
         for one in found
     ]
-    screen.give(document, table(rows) or [f"{archive}: nothing is kept there yet"])
+    screen.give(kept, table(rows) or [f"{archive}: nothing is kept there yet"])
     return Exit.DONE
 
 
@@ -157,7 +170,7 @@ def standing(held: Held) -> str:
     return f"{drilled.outcome.result} {drilled.date[:10]}{due}"
 
 
-def _taken(
+def taken(
     archive: Archive,
     given: tuple[Path, str, str | None],
     runs: Path,
@@ -246,7 +259,8 @@ def _signature(archive: Archive, incoming: Incoming) -> list[str]:
     return [*broken_keys, *said]
 
 
-def _document(done: Done, notes: Sequence[str]) -> dict[str, JSON]:
+def document(done: Done, notes: Sequence[str]) -> dict[str, JSON]:
+    """What was kept, for machines."""
     drill = done.drill
     return {
         **_held(done.held),
@@ -266,9 +280,10 @@ def _document(done: Done, notes: Sequence[str]) -> dict[str, JSON]:
     }
 
 
-def _lines(done: Done, notes: Sequence[str]) -> Iterator[str]:
-    from accord.keep.sifting import shown
+def lines(done: Done, notes: Sequence[str]) -> Iterator[str]:
+    """The same for a terminal."""
     from accord.keep.statements import DEMONSTRATION
+    from accord.keep.untrusted import shown
     from accord.reports.words import counted
 
     held, width = done.held, terminal()
@@ -284,13 +299,15 @@ def _lines(done: Done, notes: Sequence[str]) -> Iterator[str]:
     yield f"signed: {counted(len(held.chain.statements), 'statement')}, {added}"
     yield from drill_lines(held, done.drill)
     yield f"{1 + len(done.copies.places)} of {done.copies.asked} copies"
-    yield from (f"  {one}" for one in done.faults)
+    yield from (f"  {shown(str(one))}" for one in done.faults)
 
 
 def drill_lines(held: Held, drill: Drill | None) -> Iterator[str]:
     """How the drill went; and while it is pending, the command that holds it."""
+    from accord.keep.untrusted import shown
+
     if drill is not None:
-        yield from broken(f"drill: {drill.verdict}; {'; '.join(drill.says)}", terminal())
+        yield from broken(shown(f"drill: {drill.verdict}; {'; '.join(drill.says)}"), terminal())
     elif held.drilled is None:
         yield "kept, drill pending: nothing here can load a model; where PyTorch is:"
         yield f"  pip install 'accord[train]' && accord revive {held.entry} --drill"

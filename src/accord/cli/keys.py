@@ -67,7 +67,11 @@ def key(  # size: a parameter is an option here
     _one_of("--role", role, get_args(RoleName))
     _one_of("--kind", kind, get_args(KeyKind))
     last = _day(until)
-    by = by.strip()
+    by, now = by.strip(), datetime.now(UTC)
+    if not by.isprintable() or not any(letter.isalnum() for letter in by):
+        raise PlanError("--by", by, "the name of a person", 'such as --by "A. Person"')
+    if last is not None and last < now.date():
+        raise PlanError("--until", until, f"today ({now.date()}, in UTC) or a later day")
     file = private if private is not None else private_file(by)
     public = file.with_name(f"{file.name}.pem")
     made = not file.exists()
@@ -81,7 +85,6 @@ def key(  # size: a parameter is an option here
             f"{file}: the private key is there, and its public half {public.name} is not\n"
             f"  openssl pkey -in {file} -pubout -out {public}"
         )
-    now = datetime.now(UTC)
     granted = Role(pair.id, by, cast("RoleName", role), now.date(), last)
     held = Roles.read(archive / "keys").at(pair.id, now)
     if held is not None and held._replace(start=granted.start) == granted:

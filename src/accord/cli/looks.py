@@ -93,7 +93,7 @@ def _compared(one: Path, two: Path, out: Path | None, show: bool, screen: Screen
     for title, rows in found.tables:
         lines += ["", title, *(table(rows) or ["  none"])]
     if out is not None or show:
-        page = write_beside(found, out or Path(f"{found.one}-{found.two}.html"))
+        page = write_beside(found, out or Path(found.page))
         lines += ["", f"page: {page}"]
         if show:
             _open(page)

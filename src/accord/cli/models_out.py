@@ -83,10 +83,7 @@ def export_model(  # size: a parameter is an option here
 def give_model(
     source: Callable[[Progress], Source], to: Path, about: About, hand: Hand | None, screen: Screen
 ) -> int:
-    """Write a model to the new folder ``to`` with its card and, under a key, ``model.sig``; say what it is.
-
-    ``source`` is ``partial(copied, FOLDER)`` for a folder that was extracted from an archive.
-    """
+    """Write a model to the new folder ``to`` with its card and, under a key, ``model.sig``; and say it."""
     from accord.keep.cards import ungated
     from accord.keep.outgoing import export_model
 
@@ -112,7 +109,8 @@ def give_model(
 
 def _lines(done: Exported, about: About, stamp: str) -> list[str]:
     from accord.keep.outgoing import CARD
-    from accord.keep.sifting import SIGNATURE, shown
+    from accord.keep.sifting import SIGNATURE
+    from accord.keep.untrusted import shown
     from accord.reports.words import counted
 
     lines = [f"UNGATED: {stamp}"] if stamp else []

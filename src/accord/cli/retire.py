@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from datetime import date
 from pathlib import Path
 from shlex import quote
+from shutil import rmtree
 from typing import TYPE_CHECKING, Annotated, NamedTuple, cast
 
 import typer
@@ -45,6 +46,14 @@ EXAMPLES = {
 
 
 _SESSIONS = 16
+_READ: Mapping[str, EventName] = {
+    "--successor": "notify",
+    "--sealing": "notify",
+    "--sessions": "interview",
+    "--codes": "interview",
+    "--scope": "revive",
+    "--until": "revive",
+}
 _REPLIED = "replies to what it said"
 
 
@@ -114,14 +123,19 @@ def retire(  # size: a parameter is an option here
 
     if sum((onward, reply is not None, back)) > 1:
         raise typer.BadParameter("one step at a time: --next, --reply FILE or --back")
-    day = _day("--sealing", sealing) or _day("--until", until)
-    wish = _Wish(by or "", reason.strip(), successor, day, scope, reply, codes, interviews, sessions, back)
+    sealed, ends = _day("--sealing", sealing), _day("--until", until)
+    given = {"--successor": successor, "--sealing": sealed, "--scope": scope, "--until": ends}
+    given |= {"--sessions": sessions, "--codes": codes}
+    wish = _Wish(
+        by or "", reason.strip(), successor, sealed or ends, scope, reply, codes, interviews, sessions, back
+    )
     screen = Screen(json, quiet)
     faults: tuple[str, ...] = ()
     with screen.working() as progress:
         opened = opened_archive(archive, progress)
         held = held_entry(opened, found_entry(opened, entry))
         asks = onward or back or reply is not None
+        _check_options(given, _wanted(standing(held.chain), wish) if asks else None)
         taken = _step(opened, held, wish, signer_of(opened, by, key), progress) if asks else None
         if taken is not None and not isinstance(taken, Refusal):
             faults = taken
@@ -139,10 +153,10 @@ def _step(
 ) -> tuple[str, ...] | Refusal:
     """Take the step that is wished for; what is wrong with the copies, or why it was not taken."""
     from accord.keep.retirement import Lacking, Refusal, following, standing
-    from accord.keep.retiring import known_of, next_event, refused, take
+    from accord.keep.retiring import known_of, refused, take
 
     found = standing(held.chain)
-    name: EventName = "withdraw" if wish.back else "answer" if wish.reply else next_event(found)
+    name = _wanted(found, wish)
     verified = name in ("activate", "seal")
     known = known_of(archive, held, signer, time.time, verified=verified, progress=progress)
     person = _person(archive, signer)
@@ -162,6 +176,21 @@ def _step(
         refused(archive, held, step)
         return step
     return tuple(str(one) for one in take(archive, held, step, signer, time.time, files))
+
+
+def _wanted(found: Standing, wish: _Wish) -> EventName:
+    """The step that is wished for."""
+    from accord.keep.retiring import next_event
+
+    return "withdraw" if wish.back else "answer" if wish.reply is not None else next_event(found)
+
+
+def _check_options(given: Mapping[str, object], step: EventName | None) -> None:
+    """What a step does not read is not passed over: somebody took it for another one."""
+    for option, value in given.items():
+        if value and step != _READ[option]:
+            now = f"the step is “{step}”" if step else "no step is taken"
+            raise PlanError(option, str(value), f"only where the step is “{_READ[option]}”; here {now}")
 
 
 def _event(name: EventName, wish: _Wish, found: Standing) -> Event:
@@ -227,6 +256,8 @@ def _asked(
     from accord import catalog
     from accord.keep.asked import Protocol
     from accord.keep.interview import interview, protocol_in
+    from accord.keep.manifest import manifest
+    from accord.keep.outgoing import own_files
     from accord.keep.retirement import standing
     from accord.keep.retiring import check_open, history_of
     from accord.plan import PartTable
@@ -248,11 +279,15 @@ def _asked(
     make_folder(folder)
     if not (folder / "model").is_dir():
         archive.extract(held.home.family, folder / "model", held.home.version)
+    elif own_files(manifest(folder / "model")) != held.model:  # it lay there since an earlier call
+        raise Refused(f"{folder / 'model'}: is not the model that is kept\n  move it away, then repeat")
     engine = cast(Engine, catalog.build("engines", PartTable(name="local")))
     engine.check(str(folder / "model"))
     progress.say(f"opening {held.name}")
     sampler = engine.sampler(str(folder / "model"), Silent())  # it would count its answers into our phase too
-    return interview(sampler, protocol, folder, progress)
+    found = interview(sampler, protocol, folder, progress)
+    rmtree(folder / "model")  # outside the archive nothing of it is left
+    return found
 
 
 def _look(archive: Archive, held: Held, wish: _Wish) -> tuple[Lacking, ...]:
@@ -317,7 +352,7 @@ def _document(shown: _Shown) -> dict[str, JSON]:
         "preferences": preferences,
         "owed": list(due),
         "missing": [
-            {"what": one.what, "remedy": one.remedy.format(entry=held.entry)} for one in shown.missing
+            {"what": one.what, "remedy": one.remedy.replace("{entry}", held.entry)} for one in shown.missing
         ],
         "next": shown.command,
         "faults": [str(one) for one in shown.faults],
@@ -327,8 +362,8 @@ def _document(shown: _Shown) -> dict[str, JSON]:
 
 def _lines(shown: _Shown, *, refused: bool) -> Iterator[str]:
     from accord.keep.retirement import owed
-    from accord.keep.sifting import shown as plain
     from accord.keep.statements import DEMONSTRATION, EVIDENCE_RULE
+    from accord.keep.untrusted import shown as plain
 
     held, found, width = shown.held, shown.found, terminal()
     since = f" since {found.last.date[:10]}" if found.last else ""
@@ -337,15 +372,15 @@ def _lines(shown: _Shown, *, refused: bool) -> Iterator[str]:
     if held.chain.demonstration:
         yield f"DEMONSTRATION: {DEMONSTRATION}"
     for fault in shown.faults:
-        yield from broken(str(fault), width)
+        yield from broken(plain(str(fault)), width)
     if found.state == "notice":
         yield f"to be sealed on {found.sealing} or later"
     if found.state == "revived":
         yield f"open until {found.until}: {plain(found.last.scope) if found.last else ''}"
     for one in found.preferences:
-        said = f"“{one.text}”" if one.text else "no evidence of a preference"
+        said = f"“{plain(one.text)}”" if one.text else "no evidence of a preference"
         share = f"{one.share.value:.2f} [{one.share.low:.2f}, {one.share.high:.2f}], chance {one.null:.2f}"
-        yield from broken(f"{one.question}: {said}, {share}, n = {one.share.n}", width, "  ")
+        yield from broken(f"{plain(one.question)}: {said}, {share}, n = {one.share.n}", width, "  ")
     if found.preferences:
         yield EVIDENCE_RULE[2]
     if found.state == "interviewed":
@@ -353,8 +388,8 @@ def _lines(shown: _Shown, *, refused: bool) -> Iterator[str]:
     if shown.missing:
         yield "not done: something is missing" if refused else "missing for the next step"
     for lacking in shown.missing:
-        yield from broken(lacking.what, width, "  ")
-        yield f"    {lacking.remedy.format(entry=held.entry)}"
+        yield from broken(plain(lacking.what), width, "  ")
+        yield f"    {plain(lacking.remedy.replace('{entry}', held.entry))}"
     yield f"next: {shown.command}"
 
 

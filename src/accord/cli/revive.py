@@ -48,9 +48,11 @@ def revive(  # size: a parameter is an option here
     It has no network and runs no code of the model's own. What it came to is signed: revived, drifted or
     failed. Exit 3: drifted or failed; 4: PyTorch is not installed here.
     """
+    from accord.keep.copies import Copies
     from accord.keep.entries import found_entry
     from accord.keep.keeping import Terms, drilled, held_entry
     from accord.keep.statements import DEMONSTRATION
+    from accord.keep.untrusted import shown
     from accord.reviving import reference_prompts, replays
 
     screen = Screen(json, quiet)
@@ -61,16 +63,18 @@ def revive(  # size: a parameter is an option here
             _refuse_to_open(held)
         loads = replays()
         if loads is None:
-            done = None
+            done, faults = None, ()
         else:
+            copies = Copies.read(opened.folder / "keys" / "copies.toml")
             terms = Terms(signer_of(opened, by, key), time.time, loads, reference_prompts(prompts), tokens)
             done, held = drilled(opened, held, terms, progress)
-    lines = [f"{held.name}: {held.entry}", *drill_lines(held, done)]
+            faults = copies.write(opened, held.entry, progress)
+    lines = [f"{shown(held.name)}: {held.entry}", *drill_lines(held, done), *map(shown, map(str, faults))]
     if held.chain.demonstration:
         lines.append(f"DEMONSTRATION: {DEMONSTRATION}")
     if done is None:
         lines.append("not drilled now: PyTorch is not installed here")
-    screen.give(_document(held, done), lines)
+    screen.give({**_document(held, done), "copy_faults": [str(one) for one in faults]}, lines)
     if done is None:
         return Exit.UNCHECKED
     return Exit.DONE if done.verdict == "revived" else Exit.BAD

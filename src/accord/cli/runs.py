@@ -1,4 +1,4 @@
-"""``accord run``, ``resume`` and ``demo``: whatever ends in an Outcome."""
+"""``accord run`` and ``resume``: whatever ends in an Outcome, or in a stewardship."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from accord.recipes import Wish
     from accord.records import JSON
 
-__all__ = ["EXAMPLES", "demo", "resume", "run"]
+__all__ = ["EXAMPLES", "resume", "run"]
 
 EXAMPLES = {
     "run": """
@@ -55,11 +55,6 @@ EXAMPLES = {
       accord resume brevity-1 --accept 3f9c1a --by "A. Person" --reason "the probes are too easy"
       accord resume brevity-1 --allow-drift
       accord resume hhh-1
-    """,
-    "demo": """
-      accord demo
-      accord demo --fresh --runs /tmp/runs
-      accord demo --json > outcome.json
     """,
 }
 
@@ -282,26 +277,6 @@ def resume(  # size: a parameter is an option here
             allow_drift=allow_drift,
             track=track or (),
         )
-    return _told(outcome, screen)
-
-
-def demo(
-    context: typer.Context,
-    runs: Runs = RUNS,
-    fresh: Annotated[bool, typer.Option("--fresh", help="Start over instead of going on.")] = False,
-    json: Json = False,
-    quiet: Quiet = False,
-) -> int:
-    """Train a small model and write its report.
-
-    SmolLM2-135M learns to answer briefly from those of its own answers that a program approves.
-    """
-    from accord.demo import demo as run_demo
-
-    screen = Screen(json, quiet)
-    cast(Place, context.obj).begins_in(runs)
-    with screen.working() as progress:
-        outcome = run_demo(runs=runs, fresh=fresh, progress=progress)
     return _told(outcome, screen)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, cast
 
@@ -14,13 +14,12 @@ from accord.cli.lines import broken, terminal
 from accord.cli.show import Screen, table
 
 if TYPE_CHECKING:
-    from accord.progress import Progress
     from accord.records import JSON
     from accord.steward.effort import Effort
     from accord.steward.path import Stewarded, Walk
     from accord.steward.variants import Terms
 
-__all__ = ["Asked", "begin", "go", "propose", "resume", "written"]
+__all__ = ["Asked", "begin", "ending", "exit_of", "go", "propose", "resume", "walked", "written"]
 
 
 class Asked(NamedTuple):
@@ -59,6 +58,13 @@ def begin(model: str | None, values: str | None, runs: Path, name: str | None, a
 
 def go(walk: Walk, screen: Screen) -> int:
     """Answer the four questions in order, each told as soon as it is answered; then the report."""
+    found, report = walked(walk, screen)
+    screen.give({**found.json(), "report": str(report)}, ["", *ending(found, report)])
+    return exit_of(found)
+
+
+def walked(walk: Walk, screen: Screen) -> tuple[Stewarded, Path]:
+    """The same, and its report; how it ended is for the caller to tell."""
     from accord.steward.answers import Faces
     from accord.stores.chronicle import QUESTIONS
 
@@ -70,8 +76,10 @@ def go(walk: Walk, screen: Screen) -> int:
     faces = Faces(table, wrapped)
     for question in range(len(QUESTIONS)):
         with screen.working() as progress:
+            if question == 0:
+                again = f"accord resume {walk.chronicle.folder}"
+                progress.say(f"killed or interrupted, it goes on by: {again}")
             walk.answer(question, None, progress)
-            _onward(walk, question, progress)
         if not screen.json:
             screen.give(None, walk.lines(question, faces))
         if walk.action != "done":
@@ -80,7 +88,11 @@ def go(walk: Walk, screen: Screen) -> int:
     with screen.working() as progress:
         progress.say("writing the report")
         report = written(found.folder)
-    screen.give({**found.json(), "report": str(report)}, ["", *_ending(found, report)])
+    return found, report
+
+
+def exit_of(found: Stewarded) -> int:
+    """Done, paused or halted, as an exit code."""
     return {"done": Exit.DONE, "pause": Exit.PAUSED, "halt": Exit.HALTED}[found.action]
 
 
@@ -123,12 +135,8 @@ def propose(folder: Path, values: str | None, screen: Screen) -> int:
     return Exit.DONE
 
 
-def _onward(walk: Walk, question: int, progress: Progress) -> None:
-    if question == 0:
-        progress.say(f"killed or interrupted, it goes on by: accord resume {walk.chronicle.folder}")
-
-
-def _ending(found: Stewarded, report: Path) -> list[str]:
+def ending(found: Stewarded, report: Path) -> list[str]:
+    """How it ended, what a person can do now, and where the report lies."""
     lines = broken(found.says, terminal())
     if found.waits is not None:
         lines += [
@@ -138,6 +146,9 @@ def _ending(found: Stewarded, report: Path) -> list[str]:
         ]
     if found.action == "halt":
         lines += ["halted: what presses less:", f"  accord run --from-halt {found.folder}"]
+    result = cast("Mapping[str, JSON]", found.steps.get("result") or {})
+    if result.get("preserved"):
+        lines += ["preserved: to keep it:", f"  accord keep {found.folder}"]
     return [*lines, f"report: {report}"]
 
 

@@ -39,12 +39,16 @@ def study(  # size: a parameter is an option here
         typer.Option("--seeds", metavar="N", min=1, help="Seeds 0 to N-1 [default: what the bar asks]."),
     ] = None,
     arms: Annotated[
-        str | None, typer.Option("--arms", metavar="A,B", help="Only these; the others stay as they are.")
+        str | None,
+        typer.Option("--arms", metavar="A,B", help="Do only these; the table is of all that are done."),
     ] = None,
     model: Annotated[
         str | None,
         typer.Option("--model", metavar="MODEL", help="On this model instead of the study's own bases."),
     ] = None,
+    jobs: Annotated[
+        int, typer.Option("--jobs", metavar="N", min=1, help="Seeds at a time, each in a process of its own.")
+    ] = 1,
     runs: Annotated[Path, typer.Option("--runs", metavar="DIR", help="Where the runs of arms lie.")] = Path(
         "runs"
     ),
@@ -76,9 +80,10 @@ def study(  # size: a parameter is an option here
             name,
             runs=runs,
             seeds=seeds,
-            arms=None if arms is None else [one.strip() for one in arms.split(",") if one.strip()],
+            arms=None if arms is None else [one.strip() for one in arms.split(",")],
             model=model,
             quick=quick,
+            jobs=jobs,
             progress=progress,
         )
         drawing = _drawn(found)
@@ -96,19 +101,21 @@ def _listed(known: dict[str, str]) -> list[str]:
 
 
 def _drawn(found: Findings) -> Path:
-    """The chart of the bar's figure beside the findings: every seed a point."""
+    """The chart of the study's figure beside the findings: every seed a point."""
     from accord.reports.points import Arm, points
     from accord.stores.files import write_aside
 
-    figure = found.bar.figure if found.bar is not None and found.bar.figure in found.figures else "check"
+    figure = found.drawn
     arms: list[Arm] = []
     for arm, told in found.arms.items():
         one = told.get(figure)
         if one is None:
-            why = next((cell.state for cell in found.cells if cell.arm == arm), "no result")
+            states = dict.fromkeys(cell.state for cell in found.cells if cell.arm == arm)
+            why = ", ".join(f"no {figure}" if state == "measured" else state for state in states)
             arms.append(Arm(arm, None, None, None, (), why))
         else:
-            arms.append(Arm(arm, one.value, one.low, one.high, found.points[arm][figure]))
+            ends = (one.low, one.high) if one.of == "95 %" else (None, None)
+            arms.append(Arm(arm, one.value, *ends, tuple(found.points[arm][figure].values())))
     file = found.folder / "findings.svg"
     write_aside(file, points(found.question, f"{figure}, mean and 95 % interval; dots are seeds", arms))
     return file

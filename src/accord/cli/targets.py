@@ -87,6 +87,7 @@ def targets(  # size: a parameter is an option here
         "questions": questions,
         "people": people,
         "temperature": temperature if temperature != 1 else None,
+        "folder": folder if folder != Path("portraits") else None,
     }
     given = [f"--{name}={value}" for name, value in options.items() if value is not None]
     command = join(["accord", "targets", model, "--values", values, *given])

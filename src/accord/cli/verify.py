@@ -98,9 +98,13 @@ def copy(
 
 
 def _document(archive: Path, found: Verified) -> dict[str, JSON]:
+    from accord.keep.untrusted import shown  # a name that is no UTF-8 has no place in JSON
+
     return {
         "archive": str(archive),
-        "faults": [{"kind": one.kind, "where": one.where, "says": one.says} for one in found.faults],
+        "faults": [
+            {"kind": one.kind, "where": shown(one.where), "says": shown(one.says)} for one in found.faults
+        ],
         "repaired": [str(path) for path in found.mended],
         "notes": [*found.notes],
         "entries": {
@@ -110,6 +114,7 @@ def _document(archive: Path, found: Verified) -> dict[str, JSON]:
         "objects": found.objects,
         "files_read": found.files,
         "bytes_read": found.size,
+        "files_not_read": found.left,
         "resumed": found.resumed,
         "copies": found.copies,
         "asked": found.asked,
@@ -119,6 +124,7 @@ def _document(archive: Path, found: Verified) -> dict[str, JSON]:
 
 def _lines(found: Verified, detail: bool) -> list[str]:
     from accord.keep.statements import DEMONSTRATION, EVIDENCE_RULE
+    from accord.keep.untrusted import shown
     from accord.reports.words import counted
 
     lines: list[str] = []
@@ -133,10 +139,14 @@ def _lines(found: Verified, detail: bool) -> list[str]:
     read = f"{counted(found.files, 'file')}, {found.size / _MB:,.1f} MB, read again"
     gone_on = "; went on where the last check stopped" if found.resumed else ""
     lines.append(f"{counted(found.objects, 'object')} checked; {read}{gone_on}")
+    if found.left:
+        why = "read or written within 90 days; --all reads every byte"
+        lines.append(f"{counted(found.left, 'file')} not read again now: {why}")
     damaged = sum(fault.kind == "contradicted" for fault in found.faults)
     unknown = len(found.faults) - damaged
     if damaged:
         lines.append(f"{counted(damaged, 'fault')}: damaged or contradicted")
     if unknown:
         lines.append(f"{counted(unknown, 'fault')}: cannot be checked")
-    return lines if found.faults else [*lines, "no fault found"]
+    lines = lines if found.faults else [*lines, "no fault found"]
+    return [shown(line) for line in lines]  # names of files and people are what others wrote

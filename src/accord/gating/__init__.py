@@ -23,7 +23,7 @@ from accord.assembly import Engine, engine_of
 from accord.auditing import audit as audit_models
 from accord.auditing.journal import Journal
 from accord.auditing.programme import Wish, programme
-from accord.errors import PlanError, beneath, nearest
+from accord.errors import AccordError, PlanError, beneath, nearest
 from accord.gating import asking, base_audit, best_of_n, covariance, promises, raters, typicality
 from accord.gating.grounds import ANSWERS, PROMPTS, Extent, Grounds, Wishes
 from accord.gating.report import FIRM, Figure, Finding, GateReport
@@ -123,7 +123,8 @@ def gate(  # size: what a gate may be given, each with a default
             findings += _made(grounds, checks, first=stage is pushing[0])
         folder = str(journal.folder or "")
         hash_of = values.digest if values else ""
-        report = GateReport(plan.name, plan.hash, hash_of, plan.purpose, tuple(findings), folder)
+        policy = _policy(plan, engine or engine_of(pushing[0])) if pushing else ""
+        report = GateReport(plan.name, plan.hash, hash_of, plan.purpose, tuple(findings), folder, policy)
         if keeping.signed is not None:
             report = with_signed(report, read_signed(keeping.signed))
         if journal.folder is not None:
@@ -151,6 +152,13 @@ def _made(grounds: Grounds, checks: Sequence[str], first: bool) -> list[Finding]
 
 def _method(plan: Plan, stage: Stage) -> Method:
     return cast(Method, catalog.build("methods", stage.method, f"{_place(plan, stage)}.method"))
+
+
+def _policy(plan: Plan, engine: Engine) -> str:
+    try:
+        return engine.sampler(plan.model, Silent()).policy
+    except AccordError:
+        return ""  # the checks that need it said so, and who asks for all five is told why
 
 
 def _place(plan: Plan, stage: Stage) -> str:

@@ -13,7 +13,7 @@ Where none of them pages a shift of .5, this counts as no audit.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from shlex import quote
 from typing import NamedTuple, cast
@@ -29,7 +29,7 @@ from accord.maths.detecting import LARGEST, Pool, Schedule, minimum_detectable, 
 from accord.maths.spending import arming_delta
 from accord.pages import Page, Tolerance
 from accord.ports import Panelled
-from accord.records import JSON
+from accord.records import JSON, Reading, told_record
 from accord.records.rows import Floats
 from accord.reports.tolerances import tolerated, widened
 from accord.sources import seeded
@@ -104,12 +104,17 @@ def finished_audits(folder: Path, model: str) -> Iterator[Audited]:
             for criterion, one in cast("Mapping[str, Mapping[str, JSON]]", beside).items()
             if one.get("noise")
         }
-        outcomes = {
-            str(one["name"]): np.array(cast("list[float]", one[what]), dtype=np.float64)
-            for one in read
-            if one.get("kind") == "reading" and one.get(what)
-        }
+        outcomes = {one.name: np.array(seen) for one in _readings(file, read) if (seen := getattr(one, what))}
         yield Audited(file.parent, _policy(file.parent, name), outcomes, noise)
+
+
+def _readings(file: Path, told: Sequence[Mapping[str, JSON]]) -> list[Reading]:
+    """What was read. Unreadable where one was changed since."""
+    try:
+        found = [told_record(one) for one in told]
+    except (ValueError, KeyError) as error:
+        raise Unreadable(file, "the readings that accord audit wrote", str(error)[:200]) from None
+    return [one for one in found if isinstance(one, Reading)]
 
 
 def looks(grounds: Grounds) -> int:

@@ -72,7 +72,7 @@ def covariance(grounds: Grounds) -> Finding:
         worst = ", ".join(one.name for one in over)
         says = f"at {kl:g} nats the reward would push {worst} over what is tolerated"
         return Finding(CHECK, "refused", says, stage, tuple(figures), _nearer(grounds, over))
-    if figures[0].value is None:
+    if all(one.value is None for one in figures):
         return Finding(CHECK, "not measurable", figures[0].note, stage, tuple(figures))
     if too_few := grounds.too_few:
         wanted = f"{grounds.wishes.command} --prompts 200 --answers 16"
@@ -125,6 +125,9 @@ def _figure(grounds: Grounds, trait: Trait, groups: Sequence[Group], rewards: di
     paid = [_array([rewards.get(r.id) for r in group.responses]) for group in groups]
     kl, rng = grounds.stage.guard.planned_kl, seeded("gate", CHECK, trait.name)
     found = drift(moments(shown, paid), kl, rng)
+    if not isinstance(found, str) and all(np.unique(x_G[np.isfinite(x_G)]).size < 2 for x_G in shown):
+        # No resample varies either: a drift of 0 without an interval would be told as certainty.
+        found = "no two answers to one prompt differ in it"
     if isinstance(found, str):
         return Figure(trait.name, None, note=f"not measured, {found}")
     beta = beta_of(grounds)

@@ -60,7 +60,8 @@ def raters(grounds: Grounds) -> Finding:
         says = f"no question of {', '.join(unknown)} has two labels that could agree"
         return Finding(CHECK, "not measurable", says, stage, tuple(figures), remedy)
     where = f"every slice but {', '.join(unknown)}, where labels are single" if unknown else "every slice"
-    return Finding(CHECK, "passed", f"raters agree: α is {LEAST} or more in {where}", stage, tuple(figures))
+    says = f"raters agree: α is estimated at {LEAST} or more in {where}"
+    return Finding(CHECK, "passed", says, stage, tuple(figures))
 
 
 def labels_of(rows: Sequence[DataRow]) -> Floats:

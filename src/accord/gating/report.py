@@ -85,7 +85,7 @@ class Finding(NamedTuple):
 
 class GateReport(NamedTuple):
     """Every check of a plan. ``values`` is the hash of the values, "" for none; ``folder`` keeps what was
-    asked, "" where nothing was kept."""
+    asked, "" where nothing was kept; ``policy``: the base's weights, "" where it cannot be opened."""
 
     plan: str
     hash: str
@@ -93,6 +93,7 @@ class GateReport(NamedTuple):
     purpose: Literal["explore", "model"]
     findings: tuple[Finding, ...]
     folder: str = ""
+    policy: str = ""
 
     @property
     def missing(self) -> tuple[Finding, ...]:

@@ -53,8 +53,9 @@ def sign(report: GateReport, checks: Sequence[str], by: str, reason: str, file: 
 
 
 def with_signed(report: GateReport, signed: Sequence[SignOff]) -> GateReport:
-    """The report with whoever signed for a finding of this plan and these values."""
-    own = {(s.check, s.stage): s for s in signed if (s.plan, s.values) == (report.hash, report.values)}
+    """The report with whoever signed for a finding of this plan, these values and these weights."""
+    mine = (report.hash, report.values, report.policy)
+    own = {(s.check, s.stage): s for s in signed if (s.plan, s.values, s.policy) == mine}
     findings = tuple(
         one._replace(signed=own.get((one.check, one.stage))) if one.stops and one.check not in FIRM else one
         for one in report.findings
@@ -63,8 +64,9 @@ def with_signed(report: GateReport, signed: Sequence[SignOff]) -> GateReport:
 
 
 def _of(report: GateReport, finding: Finding, by: str, reason: str) -> SignOff:
-    whose = {"by": by, "reason": reason, "plan": report.hash, "values": report.values}
-    return SignOff.model_validate({"check": finding.check, "stage": finding.stage, **whose})
+    of = {"plan": report.hash, "values": report.values, "policy": report.policy}
+    told = {"check": finding.check, "stage": finding.stage, "by": by, "reason": reason}
+    return SignOff.model_validate({**told, **of})
 
 
 def _append(file: Path, signed: Sequence[SignOff]) -> None:

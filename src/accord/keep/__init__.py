@@ -14,9 +14,11 @@
   ``schemas/`` for readers without Accord. ``faults.py``: all that a check found wrong, as values.
 - ``intake.py``: what is taken in, and which runs made it. ``sifting.py``: which files, by name and kind;
   ``magic.py``: and by their bytes. ``spoken.py``: chat templates, tried by the renderer that is handed in.
+  ``untrusted.py``: what others wrote, read and shown so that it can do nothing.
 - ``outgoing.py``: a model goes out, with ``cards.py``: the model card.
-- ``keeping.py``: a model is kept, step by step; ``entries.py``: what is held of it, read back;
-  ``evidence.py``: Records into what is signed; ``revival.py``: the drill.
+- ``keeping.py``: a model is kept, step by step; ``adding.py``: statements onto a chain, one signer at a time;
+  ``entries.py``: what is held of it, read back; ``evidence.py``: Records into what is signed;
+  ``revival.py``: the drill.
 - ``retirement.py``: the states of a kept model and what each step takes, pure; ``retiring.py`` gathers, signs
   and adds. ``asked.py``, ``interview.py``, ``coding.py``: what a model is asked before it is retired, and
   what its answers come to. ``replies.py``: what it is answered, drafted in a file.

@@ -3,21 +3,34 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from accord.keep.faults import Fault
 from accord.keep.keys import Keys
 from accord.keep.manifest import Manifest, entry_id
+from accord.keep.ocfl import Inventory
 from accord.keep.predicates import Evidence, Home
+from accord.keep.retirement import Standing
 from accord.keep.roles import Roles
 from accord.keep.sound import Agreed, plain
 from accord.keep.statements import Chain, read_chain
 
-__all__ = ["STATEMENTS", "Homed", "contradictions", "envelopes", "homes", "read_entry"]
+__all__ = [
+    "STATEMENTS",
+    "TRANSCRIPTS",
+    "Homed",
+    "breaches",
+    "checked_chain",
+    "contradictions",
+    "envelopes",
+    "homes",
+    "misplaced",
+    "withdrawn",
+]
 
-STATEMENTS = "statements/"
+STATEMENTS, TRANSCRIPTS = "statements/", "transcripts/"
 
 
 class Homed(NamedTuple):
@@ -51,7 +64,7 @@ def homes(chain: Chain) -> tuple[Homed, ...]:
     )
 
 
-def read_entry(
+def checked_chain(
     urn: str, files: Mapping[str, bytes], keys: Keys, roles: Roles, model: Manifest | None
 ) -> tuple[Chain, tuple[Fault, ...]]:
     """The chain of an entry, and what is wrong with it, each fault beginning with the entry's id."""
@@ -62,9 +75,27 @@ def read_entry(
     elif not homes(chain):
         says = "no statement that holds says where its model is kept"
         faults.append(Fault("cannot be checked", urn, says))
-    elif model is not None and entry_id(model, homes(chain)[-1].home.family) != urn:
-        faults.append(Fault("contradicted", urn, "is the entry of another model or family than it names"))
+    elif model is not None:
+        faults += misplaced(urn, model, homes(chain)[-1].home)
     return chain, tuple(faults)
+
+
+def misplaced(urn: str, model: Manifest, home: Home) -> Iterator[Fault]:
+    """Where the entry is not that of this model in this family: sound statements, put into another one."""
+    if entry_id(model, home.family) != urn:
+        yield Fault("contradicted", urn, "is the entry of another model or family than it names")
+
+
+def withdrawn(urn: str, entry: Inventory) -> Iterator[Fault]:
+    """What an earlier version of an entry has and the newest one has not. An entry only grows: a version that
+    leaves the last statement out, and nobody has to sign it, would take a model back to an earlier state."""
+    last, told = entry.versions[-1].state, set[str]()
+    for number, version in enumerate(entry.versions, start=1):
+        for name in sorted(name for name, digest in version.state.items() if last.get(name) != digest):
+            if name not in told:
+                says = f"stands in version {number}, and no more as it was in version {entry.head}: taken out"
+                yield Fault("contradicted", f"{urn}/{name}", says)
+            told.add(name)
 
 
 def contradictions(urn: str, chain: Chain, families: Mapping[str, Agreed]) -> Iterator[Fault]:
@@ -84,3 +115,16 @@ def contradictions(urn: str, chain: Chain, families: Mapping[str, Agreed]) -> It
         elif mark and hashlib.sha512(mark.data).hexdigest() != home.inventory_sha512:
             says = f"signs another inventory of version {home.version} than {home.family} has"
             yield Fault("contradicted", at, says)
+
+
+def breaches(chain: Chain, found: Standing, names: Collection[str]) -> Iterator[Fault]:
+    """What breaks the rules of retirement in a chain that stands as ``found``, and the transcripts that it
+    names and that are not among the ``names`` of the entry's files."""
+    # A step that cannot be checked is no step here, and the one after it then seems to skip it.
+    unknown = any(one.kind == "cannot be checked" for one in chain.faults)
+    for one in found.faults:
+        yield Fault("cannot be checked" if unknown else one.kind, f"{STATEMENTS}{one.where}", one.says)
+    for said in found.interviewed.sessions if found.interviewed else ():
+        name = f"{TRANSCRIPTS}{said.transcript}.json"
+        if name not in names:
+            yield Fault("contradicted", name, "is named by the interview's statement, and is not there")

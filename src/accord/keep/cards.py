@@ -17,8 +17,8 @@ from accord.keep.keys import Signer
 from accord.keep.manifest import Manifest
 from accord.keep.predicates import Audit, Bound, Dialogue, Evidence, Indicator, Interval, Origin, Retirement
 from accord.keep.roles import Role
-from accord.keep.sifting import shown
 from accord.keep.statements import DEMONSTRATION, EVIDENCE_RULE, Chain, Signed
+from accord.keep.untrusted import shown
 
 __all__ = ["Hand", "Page", "Upstream", "card", "provenance", "read_upstream", "ungated"]
 
@@ -27,7 +27,7 @@ _FRONT = re.compile(r"\A---[ \t]*\r?\n(.*?)\r?\n---[ \t]*(?:\r?\n|\Z)", re.DOTAL
 _LONGEST_FRONT = 65_536
 _MARKS = re.compile(r"([\\`*_{}\[\]()#|~!$])")
 _EXAMINED = {
-    "gate": "whether the evidence gate was passed before training",
+    "gate": "whether training pushed answers down, and passed the evidence gate before it did",
     "release": "a release test on prompts that nobody trained on",
     "drill": "whether it ran again from its archive and said the same",
 }
@@ -78,13 +78,17 @@ def card(page: Page) -> str:
 
 
 def ungated(chain: Chain) -> str:
-    """Why a model counts as ungated by what was signed over it; "" where the gate was passed."""
-    gates = [said for _, said in _said(chain, Evidence) if said.kind == "gate" and said.outcome]
-    last = gates[-1].outcome if gates else None
-    if last and last.result.startswith("passed"):
+    """Why a model counts as ungated by what was signed over it; "" where a gate was passed or not needed."""
+    if _gate(chain).startswith(("passed", "not needed")):
         return ""
     unknown = _imported(provenance(chain))
     return "its training is unknown" if unknown else "no evidence gate was passed before its training"
+
+
+def _gate(chain: Chain) -> str:
+    """What the gate came to, by the last word on it; "" for none."""
+    gates = [said for _, said in _said(chain, Evidence) if said.kind == "gate" and said.outcome]
+    return gates[-1].outcome.result if gates and gates[-1].outcome else ""
 
 
 def read_upstream(text: str, file: str) -> Upstream:
@@ -116,7 +120,7 @@ def _front(page: Page) -> str:
     told["accord"] = {
         "model": f"sha256:{page.manifest.oms_root}",
         "training": "unknown" if _imported(origin) else "known",
-        "gate": "not passed" if ungated(page.chain) else "passed",
+        "gate": "not passed" if ungated(page.chain) else _gate(page.chain).removesuffix(" with exceptions"),
     }
     return yaml.safe_dump(told, sort_keys=False, allow_unicode=True, width=10**6)
 
@@ -199,7 +203,7 @@ def _measured(page: Page) -> list[str]:
         base = f"against {_plain(audit.base.name)}, {_digest(audit.base.digest)}" if audit.base else "no base"
         lines += ["", f"### Audit at depth {_plain(audit.depth)}, {_when(signed)}, {base}", ""]
         figures = [_figure(one) for one in audit.indicators]
-        heads = ("figure", "model (95 %)", "base", "change (95 %)", "tolerance", "judge", "n", "record")
+        heads = ("figure", "model (95 %)", "base", "change (95 %)", "tolerance", "judge", "record")
         lines += _table(heads, figures) if figures else ["No indicator was read."]
         chance = "not known: no guard watched" if audit.delta is None else _number(audit.delta)
         bail = "not measured, see below" if audit.bail is None else _interval(audit.bail)
@@ -238,7 +242,6 @@ def _figure(one: Indicator) -> tuple[str, ...]:
         "not measured" if one.change is None else _interval(one.change),
         "none set" if one.tolerance is None else _number(one.tolerance),
         judge,
-        f"{one.model.n:,}",
         _record(one.record),
     )
 
@@ -334,7 +337,7 @@ def _number(value: float) -> str:
 
 
 def _interval(one: Interval) -> str:
-    return f"{_number(one.value)} ({_number(one.low)} to {_number(one.high)})"
+    return f"{_number(one.value)} ({_number(one.low)} to {_number(one.high)}, n = {one.n:,})"
 
 
 def _code(text: str) -> str:

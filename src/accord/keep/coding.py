@@ -35,7 +35,7 @@ from accord.keep.interview import Session
 from accord.keep.predicates import Interval, Interview, Preference
 from accord.maths.said import option_named
 from accord.maths.stated import consistency, null_share, share_interval
-from accord.records import JSON, canonical
+from accord.records import JSON, canonical, digest
 from accord.records.interviews import Framing, Preferred
 from accord.sources import seeded
 
@@ -258,9 +258,10 @@ def _place(session: Session, question: Question, codes: Mapping[str, str]) -> in
 
 
 def _id(session: Session, topic: str) -> str:
-    """Of a session's answer on a topic; one-way, so that a coder learns nothing from it."""
-    parts = f"{session.policy}/{session.protocol.digest}/{session.number}/{topic}"
-    return sha256(parts.encode()).hexdigest()[:24]
+    """Of a session's answer on a topic. It rests on what was drawn in all of the session, so that a coder who
+    knows the protocol cannot find it out by trying."""
+    drawn = [turn.response.id for turn in session.turns]
+    return digest([session.policy, session.protocol.digest, session.number, topic, *drawn])[:24]
 
 
 def _question(protocol: Protocol, topic: str) -> Question:

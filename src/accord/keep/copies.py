@@ -22,12 +22,13 @@ from accord.keep.archive import Archive
 from accord.keep.faults import Fault
 from accord.keep.fixity import Pace, Reader
 from accord.keep.ocfl import object_key
+from accord.keep.recovery import locked
 from accord.keep.repair import mend
 from accord.keep.sound import agree, born, plain, shape
 from accord.keep.steps import Steps
 from accord.keep.transfer import Place
 from accord.progress import Progress, Silent
-from accord.stores.files import write_aside
+from accord.stores.files import disk, write_aside
 
 __all__ = ["ASKED", "Copies"]
 
@@ -54,10 +55,10 @@ class Copies(NamedTuple):
             tree = tomllib.loads(file.read_text(encoding="utf-8"))
         except FileNotFoundError:
             return cls()
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise Unreadable(file, "copies in TOML", str(error)) from None
         asked, tables = tree.pop("asked", ASKED), tree.pop("copy", [])
-        if tree or type(asked) is not int or asked < 1:
+        if tree or type(asked) is not int or asked < 1 or not isinstance(tables, list):
             raise Unreadable(file, "asked = 3, or another number from 1 on, and tables [[copy]]", str(tree))
         archive = file.parent.parent
         listed: list[Place] = []
@@ -87,13 +88,17 @@ class Copies(NamedTuple):
     ) -> tuple[Fault, ...]:
         """Bring the object, with all its versions, to every copy, and read there what was written.
 
-        Public keys and roles go along. What is wrong is told, and no content that stands is touched.
+        Public keys and roles go along. What is wrong is told, and no content that stands is touched; a copy
+        that is closed or full stops none of the others.
         """
         faults = list(self.faults())
         here, key = Place("", archive.folder), object_key(urn)
         for place in self.places:
-            faults += _write(here, place, key, steps or Steps(), progress)
-            _keys(archive.folder / "keys", place.folder / "keys")
+            try:
+                faults += _write(here, place, key, steps or Steps(), progress)
+                _keys(archive.folder / "keys", place.folder / "keys")
+            except (Refused, OSError) as error:
+                faults.append(Fault("cannot be checked", place.name, " ".join(str(error).split())))
         return tuple(faults)
 
     def enlist(self, archive: Archive, path: Path, clock: Callable[[], float], progress: Progress) -> Self:
@@ -102,6 +107,18 @@ class Copies(NamedTuple):
         Refused: a folder that stands (unless it is a copy that a killed process was making here), and one
         that lies in the archive or has it in itself.
         """
+        file, locks = archive.folder / "keys" / _FILE, archive.work / "locks"
+        with disk(locks), locked(locks, "copies", 0.0, progress):
+            if type(self).read(file).listed != self.listed:
+                raise Refused(f"{file}: was changed meanwhile\n  accord keep copy {path}")
+            self._fill(archive, path, clock, progress)
+            place = Place(str(path.absolute()), path)
+            tables = [{"path": one.name} for one in (*self.listed, place)]
+            write_aside(file, tomli_w.dumps({"asked": self.asked, "copy": tables}))
+        (path / "keys" / _MAKING).unlink()
+        return type(self)(self.asked, (*self.listed, place))
+
+    def _fill(self, archive: Archive, path: Path, clock: Callable[[], float], progress: Progress) -> None:
         if wrong := _objection(path, archive.folder, self.listed):
             raise Refused(f"{path}: {wrong}\n  name a folder of its own, best on another disk")
         if not _stands(path):
@@ -109,14 +126,10 @@ class Copies(NamedTuple):
         elif not (path / "keys" / _MAKING).exists():
             raise Refused(f"{path}: an archive stands there already\n  name a new folder")
         write_aside(path / "keys" / _MAKING, "")
-        place = Place(str(path.absolute()), path)
+        alone = type(self)(self.asked, (Place(str(path.absolute()), path),))
         for urn in archive.objects():
-            if faults := type(self)(self.asked, (place,)).write(archive, urn, progress):
+            if faults := alone.write(archive, urn, progress):
                 raise Refused(f"{path}: {faults[0]}\n  see accord verify --all")
-        tables = [{"path": one.name} for one in (*self.listed, place)]
-        write_aside(archive.folder / "keys" / _FILE, tomli_w.dumps({"asked": self.asked, "copy": tables}))
-        (path / "keys" / _MAKING).unlink()
-        return type(self)(self.asked, (*self.listed, place))
 
 
 def _write(here: Place, place: Place, key: str, steps: Steps, progress: Progress) -> list[Fault]:
@@ -125,8 +138,8 @@ def _write(here: Place, place: Place, key: str, steps: Steps, progress: Progress
     done = mend(place, [here, place], key, (), {}, steps=steps, progress=progress)
     if done.faults:
         return list(done.faults)
-    agreed = agree(folders, {})
-    content = agreed.content(agreed.head)
+    agreed = agree(folders, {})  # whoever adds meanwhile brings that version too
+    content = agreed.content(shape(place.object(key), agreed).here)
     fresh = {path: digest for path, digest in content.items() if born(path) > before}
     with Reader(2, Pace(), progress) as reader:
         read = list(reader.read(place.object(key), fresh))

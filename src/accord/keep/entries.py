@@ -7,21 +7,25 @@ in a version of a family, which the provenance statement names.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple, cast
 
 from accord.errors import Refused, Unreadable
 from accord.keep.archive import Archive
+from accord.keep.attested import STATEMENTS, misplaced, withdrawn
 from accord.keep.cards import provenance
 from accord.keep.faults import Fault
 from accord.keep.keys import Keys, public_keys
 from accord.keep.manifest import Manifest
+from accord.keep.ocfl import INVENTORY, object_folder, object_key, read_inventory
 from accord.keep.outgoing import About, own_files
 from accord.keep.predicates import Evidence, Home, Outcome, Retirement, State
 from accord.keep.roles import Roles
+from accord.keep.sound import begins, plain
 from accord.keep.statements import Chain, read_chain
 from accord.records import JSON, Decision, Record, read_record
 
@@ -39,7 +43,7 @@ __all__ = [
     "record_file",
 ]
 
-STATEMENTS, RECORDS, REFERENCE = "statements/", "records/", "reference.json"
+RECORDS, REFERENCE = "records/", "reference.json"
 YEAR = timedelta(days=365)
 _ENTRY = "urn:accord:entry:"
 _DIGITS = re.compile(r"[0-9a-f]{6,32}")
@@ -109,14 +113,20 @@ def found_entry(archive: Archive, given: str) -> str:
         return given
     digits = given.removeprefix(_ENTRY)
     fitting = [one for one in ids if _DIGITS.fullmatch(digits) and one.startswith(f"{_ENTRY}{digits}")]
+    unread: list[str] = []
     if not fitting:
         keys, roles = public_of(archive)
-        fitting = [one for one in ids if read_entry(archive, one, keys, roles).name == given]
+        for one in ids:
+            try:
+                fitting += [one] if read_entry(archive, one, keys, roles).name == given else []
+            except (Refused, Unreadable):  # it may be another one that is damaged
+                unread.append(one)
     if len(fitting) == 1:
         return fitting[0]
     if fitting:
         raise Refused(f"{given}: is meant by {len(fitting)} entries\n  name one: {', '.join(fitting)}")
-    raise Refused(f"{given}: no entry of {archive.folder}\n  accord keep list names them all")
+    among = f" that can be read, and {', '.join(unread)} cannot" if unread else ""
+    raise Refused(f"{given}: no entry of {archive.folder}{among}\n  accord keep list names them all")
 
 
 def read_entry(archive: Archive, entry: str, keys: Keys, roles: Roles) -> Held:
@@ -138,9 +148,9 @@ def read_entry(archive: Archive, entry: str, keys: Keys, roles: Roles) -> Held:
     home = origin.home
     model = own_files(archive.manifest(home.family, home.version))
     chain = read_chain(envelopes, keys, roles, model)
-    if archive.inventory_sha512(home.family, home.version) != home.inventory_sha512:
-        says = f"version {home.version} of {home.family} has another inventory than was signed"
-        chain = chain._replace(faults=(*chain.faults, Fault("contradicted", entry, says)))
+    own = withdrawn(entry, archive.inventory(entry))
+    wrong = [*misplaced(entry, model, home), *_unsigned(archive, entry, home), *own]
+    chain = chain._replace(faults=(*chain.faults, *wrong))
     records = {
         one.id: one
         for name in sorted(names)
@@ -149,6 +159,18 @@ def read_entry(archive: Archive, entry: str, keys: Keys, roles: Roles) -> Held:
     }
     named = chain.statements[0].opened.statement.name
     return Held(entry, named, home, model, chain, records, names)
+
+
+def _unsigned(archive: Archive, entry: str, home: Home) -> Iterator[Fault]:
+    """Where the archive takes the version that was signed for something else: its own inventory is another,
+    or that of a later version, which nobody has to sign, does not say the same of it."""
+    own = archive.root / object_folder(object_key(home.family)) / f"v{home.version}" / INVENTORY
+    data, version = plain(own), f"version {home.version} of {home.family}"
+    if data is None or hashlib.sha512(data).hexdigest() != home.inventory_sha512:
+        yield Fault("contradicted", entry, f"{version} has another inventory than was signed")
+    elif not begins(read_inventory(data, own), archive.inventory(home.family)):
+        says = f"a later version of its family says something else of {version} than was signed"
+        yield Fault("contradicted", entry, says)
 
 
 def record_file(record: Record) -> tuple[str, bytes]:

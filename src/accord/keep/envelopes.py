@@ -21,6 +21,7 @@ from accord.errors import Refused, Unreadable
 from accord.keep.faults import Fault, FaultKind
 from accord.keep.keys import Keys, PublicKey, Signer, read_public
 from accord.keep.predicates import PREDICATES, Bound, Bytes, Predicate
+from accord.keep.untrusted import Twice, once, shown
 from accord.records import JSON, canonical
 
 __all__ = ["Envelope", "Opened", "Statement", "opened", "parsed", "sealed", "verified"]
@@ -29,6 +30,7 @@ _BUNDLE = "application/vnd.dev.sigstore.bundle.v0.3+json"
 _PAYLOAD = "application/vnd.in-toto+json"
 _STATEMENT = "https://in-toto.io/Statement/v1"
 _LONGEST = 64 << 20
+_LONGEST_WORD = 300  # characters of what an envelope says that go into a message
 
 
 class Statement(NamedTuple):
@@ -81,7 +83,7 @@ class _Found(Exception):
 
     def __init__(self, says: str, kind: FaultKind = "contradicted") -> None:
         super().__init__(says)
-        self.says = says
+        self.says = shown(says, _LONGEST_WORD)
         self.kind: FaultKind = kind
         self.signed: _Raw | None = None  # where the signature can be checked all the same
 
@@ -269,13 +271,10 @@ def _inconsistent(statement: Statement) -> str:
 
 
 def _json(data: bytes, what: str) -> object:
-    def once(pairs: list[tuple[str, object]]) -> dict[str, object]:
-        if len({key for key, _ in pairs}) < len(pairs):
-            raise _Found(f"{what}: a key stands there twice, and readers differ on which one counts")
-        return dict(pairs)
-
     try:
         return json.loads(data.decode("utf-8"), object_pairs_hook=once)
+    except Twice as twice:
+        raise _Found(f"{what}: {twice}, and readers differ on which one counts") from None
     except (ValueError, RecursionError):
         raise _Found(f"is no JSON in UTF-8, where {what} is expected: damaged") from None
 

@@ -23,10 +23,10 @@ from accord.keep.predicates import (
     Pressure,
 )
 from accord.pages import TOLERANCES
-from accord.records import Crossing, Decision, NotMeasured, Reading, SignOff
+from accord.records import Crossing, Decision, Entry, NotMeasured, Reading, SignOff
 from accord.release import verdict_of
 
-__all__ = ["Looked", "Training", "audit_said", "drill_said", "gate_said", "release_said"]
+__all__ = ["Looked", "Training", "audit_said", "drill_said", "gate_said", "no_gate_said", "release_said"]
 
 Training = Literal["known", "unknown"]
 
@@ -61,6 +61,12 @@ def gate_said(decision: Decision, signed: Sequence[SignOff], rests_on: Iterable[
     return Evidence(training="known", kind="gate", outcome=outcome)
 
 
+def no_gate_said(entry: Entry) -> Evidence:
+    """A run for keeping whose stages push no answer down needs no gate; its Entry says so."""
+    outcome = Outcome(record=entry.id, result="not needed", rests_on=(), exceptions=())
+    return Evidence(training="known", kind="gate", outcome=outcome)
+
+
 def release_said(decision: Decision) -> Evidence:
     """A release test; one that decided nothing was not passed."""
     result = "passed" if verdict_of(decision) == "pass" else "failed"
@@ -83,15 +89,18 @@ def audit_said(looked: Looked, training: Training) -> Audit:
     """One look as an audit; what it could not read, and what nobody asks, is named."""
     indicators: list[Indicator] = []
     missing: list[Missing] = []
+    bail: Interval | None = None
     for one in looked.found:
         figure = _interval(one.value, one.low, one.high, one.n) if isinstance(one, Reading) else None
         if isinstance(one, NotMeasured):
             missing.append(Missing(name=one.name, reason=one.reason or "no reason was given"))
         elif figure is None:
             missing.append(Missing(name=one.name, reason="its figure is no finite number"))
+        elif one.name == "bail":
+            bail = figure
         else:
             indicators.append(_indicator(one, figure))
-    if not any(one.name == "bail" for one in (*indicators, *missing)):
+    if bail is None and not any(one.name == "bail" for one in missing):
         missing.append(Missing(name="bail", reason=_BAIL))
     return Audit(
         training=training,
@@ -101,7 +110,7 @@ def audit_said(looked: Looked, training: Training) -> Audit:
         delta=looked.delta,
         pressure=looked.pressure,
         crossings=tuple(_crossed(looked.crossings)),
-        bail=None,
+        bail=bail,
         not_measured=tuple(missing),
     )
 

@@ -63,7 +63,7 @@ class Examination:
         self.agreed: dict[str, Agreed] = {}
         self.whole: dict[str, int] = {}
         """In how many places each object lies whole, of those that were looked at."""
-        self.files = self.size = 0
+        self.files = self.size = self.left = 0
 
     @property
     def now(self) -> float:
@@ -125,7 +125,7 @@ class Examination:
         assert agreed.newest is not None
         content, last = agreed.content(found.here), self._checks.last(place.name, agreed.key)
         reading = self._checks.so_far(place.name, agreed.key, agreed.digest)
-        created = datetime.fromisoformat(agreed.newest.versions[-1].created).timestamp()
+        created = datetime.fromisoformat(agreed.newest.versions[0].created).timestamp()
         now, late = self._clock(), due(last, created, self._clock())
         if late and found.here and not reading.through:
             self.notes.append(f"{agreed.newest.id} in {place.shown}: {unread(last, created, now)}")
@@ -137,6 +137,7 @@ class Examination:
         elif last:
             missed |= set(last.bad) & content.keys()
         again = {path: digest for path, digest in content.items() if path in missed}
+        self.left += 0 if whole else len(content) - len(again)
         return _Item(place, agreed, found, last, reading, again, whole)
 
     def _read(self, reader: Reader, item: _Item) -> dict[str, Found]:
@@ -212,9 +213,10 @@ class Examination:
 
 def unread(last: Reading | None, created: float, now: float) -> str:
     """How long an object was not read, where that is too long."""
-    since = max(created, last.since if last else 0.0)
+    since = last.since if last else created
+    what = "not read" if last else "never read by a check, and kept"
     days = int((now - since) / _DAY)
-    return f"overdue: not read since {stamp(since)[:10]}, {days} days ago, and every 90 days it has to be"
+    return f"overdue: {what} since {stamp(since)[:10]}, {days} days ago, and every 90 days it has to be read"
 
 
 def _told(item: _Item, damaged: Mapping[str, Found], urn: str) -> Iterator[Fault]:

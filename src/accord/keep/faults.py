@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Literal, NamedTuple
 
+from accord.keep.untrusted import shown
+
 __all__ = ["Fault", "FaultKind", "worst"]
 
 FaultKind = Literal["contradicted", "cannot be checked"]
@@ -27,7 +29,7 @@ class Fault(NamedTuple):
         return 3 if self.kind == "contradicted" else 4
 
     def __str__(self) -> str:
-        return f"{self.where}: {self.kind}: {self.says}"
+        return shown(f"{self.where}: {self.kind}: {self.says}")  # names of files may be anybody's
 
 
 def worst(faults: Iterable[Fault]) -> int:

@@ -7,14 +7,16 @@ was killed goes on where it stopped, and an object's last whole reading can be l
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
+import stat
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from threading import Lock, local
 from types import TracebackType
@@ -34,6 +36,10 @@ INTERVAL = timedelta(days=90)
 """Within this time every byte is read again (APTrust's interval)."""
 
 _FILE = "checks.jsonl"
+# What says nothing of the disk that a file lies on: this process has too much open, or the way there is gone.
+_ELSEWHERE = frozenset(
+    {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ESTALE, errno.ENOTCONN, errno.ETIMEDOUT, errno.EHOSTDOWN}
+)
 _OFTEN = 256 << 20  # bytes after which it is written down how far an object was read
 
 
@@ -104,8 +110,11 @@ class Reader:
         file, size = folder / path, 0
         sha512 = hashlib.sha512()
         try:
-            number = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+            # Without O_NONBLOCK a pipe of that name would be waited for, and for ever.
+            number = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
             with os.fdopen(number, "rb", buffering=0) as stream:
+                if not stat.S_ISREG(os.fstat(number).st_mode):
+                    return Found(path, size, "contradicted", "is no plain file")
                 # What is still in memory says nothing of the disk.
                 os.posix_fadvise(number, 0, 0, os.POSIX_FADV_DONTNEED)
                 buffer = self._buffer()
@@ -118,7 +127,8 @@ class Reader:
         except FileNotFoundError:
             return Found(path, size, "contradicted", "is missing")
         except OSError as error:
-            return Found(path, size, "contradicted", f"cannot be read: {error.strerror}")
+            kind: FaultKind = "cannot be checked" if error.errno in _ELSEWHERE else "contradicted"
+            return Found(path, size, kind, f"cannot be read: {error.strerror}")
         if sha512.hexdigest() != expected:
             return Found(path, size, "contradicted", "damaged: its SHA-512 is another")
         return Found(path, size)
@@ -168,12 +178,13 @@ class Checks:
         """Whether a run of that name was begun and has not ended."""
         return what in self._open
 
-    def begin(self, what: str) -> bool:
-        """Go on with the run of that name, or begin it; whether one was gone on with."""
+    def begin(self, what: str, anew: bool = False) -> bool:
+        """Go on with the run of that name, or begin it (always where it is ``anew``); whether one was gone on
+        with."""
         if (now := stamp(self._clock())) < self._last:
             told = f"the clock says {now}, and the last check was at {self._last}"
             raise Refused(f"{self._path}: {told}\n  set the clock; when something was checked is evidence")
-        resumed = what in self._open
+        resumed = what in self._open and not anew
         self._run = what
         if not resumed:
             self._write({"begins": what})
@@ -190,11 +201,13 @@ class Checks:
         return self._whole.get((place, key))
 
     def so_far(self, place: str, key: str, inventory: str) -> Reading:
-        """Where this run stands with an object, nowhere if its inventory is another since."""
+        """Where this run stands with an object: nowhere if its inventory is another since, or if it was begun
+        so long ago that it would be overdue."""
+        now = self._clock()
         line, found = self._known.get((place, key), (0, None))
         if found and line > self._open[self._run] and found.inventory == inventory:
-            return found
-        return Reading(self._clock(), inventory)
+            return Reading(now, inventory) if due(found, now, now) else found
+        return Reading(now, inventory)
 
     def note(self, place: str, key: str, reading: Reading) -> None:
         """Write down how far an object was read; on disk when it returns."""
@@ -256,6 +269,8 @@ class Checks:
                 bad,
                 bool(body["done"]),
             )
+            if not reading.since <= datetime.fromisoformat(self._last).timestamp() + 1:
+                raise ValueError(f"read since {reading.since}, which is later than {self._last}")
             self.ids[key] = str(body["id"])
             self._take(place, key, reading)
         else:
@@ -263,9 +278,9 @@ class Checks:
 
 
 def due(reading: Reading | None, created: float, now: float) -> bool:
-    """Whether an object was not read whole within the interval; what is new counts from when it was added."""
-    last = max(created, reading.since if reading else 0.0)
-    return now - last > INTERVAL.total_seconds()
+    """Whether an object was not read whole within the interval; one that never was counts from when its first
+    version was ``created``. A version that is added later makes what was there before no younger."""
+    return now - (reading.since if reading else created) > INTERVAL.total_seconds()
 
 
 def often(size: int) -> bool:

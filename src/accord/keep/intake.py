@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple, Protocol
 
 from accord.errors import Refused
-from accord.keep.manifest import CHUNK, Digests, FileDigest, Manifest
+from accord.keep.manifest import Manifest, hashed
 from accord.keep.sifting import check_files, readable, sifted
 from accord.keep.spoken import Renders, Template, chat_templates
 from accord.progress import Progress, Silent
@@ -26,7 +26,8 @@ _SILENT = Silent()
 
 
 class Known(NamedTuple):
-    """A run that made a model: its Entry, and what a kept model would need of it that is not there."""
+    """A run that made a model: its Entry, what a kept model would need of it that is not there, and the
+    SHA-256 of each file of weights in its result."""
 
     run: str
     stage: str
@@ -35,6 +36,8 @@ class Known(NamedTuple):
     purpose: Literal["explore", "model"]
     gated: bool
     lacks: tuple[str, ...] = ()
+    pushes: bool = True
+    weights: frozenset[str] = frozenset()
 
 
 class Runs(Protocol):
@@ -108,7 +111,7 @@ def taken_in(folder: Path, runs: Runs, renders: Renders, progress: Progress = _S
     progress.begin(f"read {folder.name}", float(len(found.files)))
     check_files(found.files, progress)
     progress.end()
-    manifest = _hashed(folder, found.files, progress)
+    manifest = _manifest(folder, found.files, progress)
     made, shared = _made_by(manifest, runs)
     kept = tuple(one for one in made if one.purpose == "model")
     if made and not kept:
@@ -117,7 +120,7 @@ def taken_in(folder: Path, runs: Runs, renders: Renders, progress: Progress = _S
     notes = [*_left(found.left), *_told(found.files, templates), *shared]
     if not made:
         notes.insert(0, f"imported, {UNKNOWN}: no known run made these weights")
-    elif not any(one.gated for one in kept):
+    elif not any(one.gated or not one.pushes for one in kept):
         notes.insert(0, f"UNGATED: no evidence gate was passed before {kept[0].run}/{kept[0].stage}")
     files = tuple(found.files[one.name] for one in manifest.files)
     return Incoming(files, manifest, kept, templates, tuple(notes), found.signature)
@@ -126,7 +129,7 @@ def taken_in(folder: Path, runs: Runs, renders: Renders, progress: Progress = _S
 def manifest_of(folder: Path, progress: Progress = _SILENT) -> Manifest:
     """The manifest under which the model in ``folder`` is kept. Unreadable for a file that cannot be."""
     folder = folder.resolve()
-    return _hashed(folder, sifted(folder).files, progress)
+    return _manifest(folder, sifted(folder).files, progress)
 
 
 def model_digest(manifest: Manifest) -> str:
@@ -134,30 +137,25 @@ def model_digest(manifest: Manifest) -> str:
     return digest({one.name: one.sha256 for one in manifest.files})
 
 
-def _hashed(folder: Path, files: Mapping[str, Path], progress: Progress) -> Manifest:
-    # ``manifest`` would also read what was left out: a clone holds its weights a second time under .git.
-    progress.begin(f"hash {folder.name}", float(sum(file.stat().st_size for file in files.values())))
-    found: list[FileDigest] = []
-    for name, file in files.items():
-        both = Digests()
-        with readable(file), file.open("rb") as stream:
-            while chunk := stream.read(CHUNK):
-                both.update(chunk)
-                progress.advance(len(chunk), name)
-        found.append(both.of(name))
-    progress.end()
-    return Manifest(tuple(found))
+def _manifest(folder: Path, files: Mapping[str, Path], progress: Progress) -> Manifest:
+    # That of the folder would also have what was left out: a clone holds its weights once more under .git.
+    with readable(folder):
+        return hashed(folder.name, files, progress)
 
 
 def _made_by(manifest: Manifest, runs: Runs) -> tuple[tuple[Known, ...], list[str]]:
     """The runs that made all of the weights; and a line for each that made only some of them.
 
     A shard that training left as it was belongs to every run on one base, so one of them alone tells nothing.
+    All that an explore run made is its result whatever lies beside it: a file more makes it no import.
     """
     weights = [one for one in manifest.files if one.name.endswith(".safetensors")]
+    held = {one.sha256 for one in weights}
     of_each = {one.name: {known.entry: known for known in runs(one.sha256)} for one in weights}
     known = {entry: one for found in of_each.values() for entry, one in sorted(found.items())}
     made = {entry: one for entry, one in known.items() if all(entry in found for found in of_each.values())}
+    explored = [one for one in known.values() if one.purpose == "explore" and one.weights]
+    made |= {one.entry: one for one in explored if one.weights <= held}
     made |= {one.entry: one for one in runs(model_digest(manifest))}
     notes = [
         f"{', '.join(name for name, found in of_each.items() if entry in found)}: also in the result of "

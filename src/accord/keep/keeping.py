@@ -9,27 +9,27 @@ nothing is added twice.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
-from accord.errors import ContractError, Refused
+from accord.errors import Refused
+from accord.keep.adding import Onto, alone_at
 from accord.keep.archive import Archive, Why
 from accord.keep.cards import provenance
 from accord.keep.copies import Copies
 from accord.keep.entries import REFERENCE, STATEMENTS, Held, public_of, read_entry, record_file
-from accord.keep.envelopes import Opened, Statement, opened, sealed
 from accord.keep.evidence import Training, drill_said
 from accord.keep.faults import Fault
 from accord.keep.intake import Incoming
-from accord.keep.keys import Keys, Signer
+from accord.keep.keys import Signer
 from accord.keep.manifest import Manifest, entry_id, family_id
 from accord.keep.outgoing import own_files
 from accord.keep.predicates import Bound, Bytes, Evidence, Home, Named, Origin, Predicate
 from accord.keep.revival import TOKENS, Asked, Drill, Reference, Replays, drill
 from accord.keep.roles import Role
 from accord.keep.sifting import OURS
-from accord.keep.statements import entitled, envelope_name, statement
+from accord.keep.statements import entitled, statement
 from accord.progress import Progress, Silent
 from accord.records import Decision, Prompt, Record
 
@@ -104,56 +104,61 @@ def keep(
     """Keep the model, or finish keeping it. Refused, before anything is written, where the key may not sign
     what is to be said, and where what stands in its entry is contradicted."""
     work = _Keeping(archive, incoming, told, terms, progress)
-    first = Bytes.of(incoming.manifest)
+    first, fresh = Bytes.of(incoming.manifest), Onto(incoming.manifest, told.name)
     role = terms.role(archive, (first, *told.said))
-    _ = _signed(incoming.manifest, [first], None, terms, told.name)  # refuses a key that signs no bytes
+    _ = fresh.signed([first], terms.signer, terms.clock())  # refuses a key that signs no bytes
     why = Why(f"kept: {told.name}", role.person)
-    before = held_entry(archive, work.entry) if work.entry in archive.objects() else None
-    if before is not None:
-        _check(before)
-        _check_training(before, told)
-        _ = work.follows(before)  # refuses a clock that was set back
+    stood = _count(work.before())
     version = work.standing()
     if version is None:
         version = archive.add(work.family, work.files(), why, whole=True).number
         if own_files(archive.manifest(work.family, version)) != incoming.manifest:
             raise Refused(f"{told.name}: its files were changed while they were archived\n  keep it again")
-    said = [one for one in (first, work.provenance(version), *told.said) if not _stands(one, before)]
-    if said:
-        last = before.chain.last if before else None
-        files = _signed(incoming.manifest, said, last, terms, told.name, _count(before))
-        files.update(record_file(one) for one in told.records)
-        archive.add(work.entry, files, why, whole=False)
+    with alone_at(archive, work.entry, progress):
+        before = work.before()
+        said = [one for one in (first, work.provenance(version), *told.said) if not _stands(one, before)]
+        if said:
+            onto = Onto.of(before)._replace(name=told.name) if before else fresh
+            files = onto.signed(said, terms.signer, terms.clock())
+            files.update(record_file(one) for one in told.records)
+            archive.add(work.entry, files, why, whole=False)
     held, done = held_entry(archive, work.entry), None
     if held.drilled is None and terms.replays is not None:
         done, held = drilled(archive, held, terms, progress)
     copies = Copies.read(archive.folder / "keys" / "copies.toml")
-    faults = [fault for urn in (work.family, work.entry) for fault in _copied(archive, copies, urn, progress)]
-    added = tuple(one.where for one in held.chain.statements[_count(before) :])
+    faults = [fault for urn in (work.family, work.entry) for fault in copies.write(archive, urn, progress)]
+    added = tuple(one.where for one in held.chain.statements[stood:])
     return Done(held, added, done, copies, tuple(dict.fromkeys(faults)))
 
 
 def drilled(archive: Archive, held: Held, terms: Terms, progress: Progress = _SILENT) -> tuple[Drill, Held]:
     """Hold a drill, sign what it came to, and add that to the entry; and the entry as it stands then.
 
-    Refused before the model is loaded where the key may not sign it, or where no engine is there.
+    Refused before the model is loaded where the key may not sign it, or where no engine is there. What others
+    added while it was held stays in its place: the drill follows it.
     """
     if terms.replays is None:
         raise Refused(f"{held.entry}: nothing here can load a model\n  pip install 'accord[train]'")
     _check(held)
     origin = provenance(held.chain)
     training: Training = "known" if origin and origin.purpose == "model" else "unknown"
-    number = 1 + sum(_is_drill(one.predicate) for one in held.chain.statements)
     role = terms.role(archive, [drill_said(_NONE, "failed", (), training)])
     done = drill(archive, held, terms.replays, terms.asked, progress)
-    decision = done.decision(held.entry, number)
-    said = drill_said(decision, done.verdict, done.rests_on, training)
-    files = _signed(held.model, [said], held.chain.last, terms, held.name, _count(held))
-    files.update([record_file(decision)])
-    if done.fresh is not None:
-        files[REFERENCE] = done.fresh.encode()
-    archive.add(held.entry, files, Why(f"drill {number}: {done.verdict}", role.person), whole=False)
-    return done, held_entry(archive, held.entry)
+    with alone_at(archive, held.entry, progress):
+        held = held_entry(archive, held.entry)
+        _check(held)
+        if done.fresh is not None and REFERENCE in held.names:
+            what = "another process made its reference set meanwhile, and that one counts"
+            raise Refused(f"{held.entry}: {what}\n  accord revive {held.entry} --drill")
+        number = 1 + sum(_is_drill(one.predicate) for one in held.chain.statements)
+        decision = done.decision(held.entry, number)
+        said = drill_said(decision, done.verdict, done.rests_on, training)
+        files = Onto.of(held).signed([said], terms.signer, terms.clock())
+        files.update([record_file(decision)])
+        if done.fresh is not None:
+            files[REFERENCE] = done.fresh.encode()
+        archive.add(held.entry, files, Why(f"drill {number}: {done.verdict}", role.person), whole=False)
+        return done, held_entry(archive, held.entry)
 
 
 def held_entry(archive: Archive, entry: str) -> Held:
@@ -177,10 +182,17 @@ class _Keeping(NamedTuple):
     def entry(self) -> str:
         return entry_id(self.incoming.manifest, self.family)
 
-    def follows(self, before: Held) -> Statement:
-        """Any statement after those that stand. Refused where it cannot be."""
+    def before(self) -> Held | None:
+        """The entry as it stands; None where there is none. Refused where nothing can be added to it."""
+        if self.entry not in self.archive.objects():
+            return None
+        found = held_entry(self.archive, self.entry)
+        _check(found)
+        _check_training(found, self.told)
         said, now = drill_said(_NONE, "failed", (), self.told.training), self.terms.clock()
-        return statement(self.incoming.manifest, said, before.chain.last, name=self.told.name, at=now)
+        # Refuses a clock that was set back.
+        _ = statement(self.incoming.manifest, said, found.chain.last, name=self.told.name, at=now)
+        return found
 
     def standing(self) -> int | None:
         """The newest version with these files and, but for its reference set, these beside them."""
@@ -225,34 +237,6 @@ class _Keeping(NamedTuple):
             base=told.base,
         )
         return Evidence(training=told.training, kind="provenance", origin=origin)
-
-
-def _signed(  # size: what is signed, what it follows, and by whom
-    model: Manifest,
-    said: Sequence[Predicate],
-    last: Opened | None,
-    terms: Terms,
-    name: str,
-    count: int = 0,
-) -> dict[str, Path | bytes]:
-    """Envelopes that follow each other, and the ``last`` of those ``count`` that stand, by their names."""
-    keys = Keys({terms.signer.id: terms.signer.public})
-    found: dict[str, Path | bytes] = {}
-    for number, one in enumerate(said, start=count + 1):
-        data = sealed(statement(model, one, last, name=name, at=terms.clock()), terms.signer)
-        read = opened(data, keys)
-        if isinstance(read, Fault):
-            raise ContractError("the key", "what it signs can be checked", read.says)
-        last, found[f"{STATEMENTS}{envelope_name(number, one)}"] = read, data
-    return found
-
-
-def _copied(archive: Archive, copies: Copies, urn: str, progress: Progress) -> tuple[Fault, ...]:
-    """What is wrong with the copies once the object was written there; a closed one is, and stops nothing."""
-    try:
-        return copies.write(archive, urn, progress)
-    except Refused as error:
-        return (Fault("cannot be checked", "copies", " ".join(str(error).split())),)
 
 
 def _check(held: Held) -> None:

@@ -16,6 +16,7 @@ import stat
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal, NamedTuple, cast
+from uuid import uuid4
 
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
@@ -24,7 +25,7 @@ from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 
 from accord.errors import Refused, Unreadable
 from accord.keep.faults import Fault
-from accord.stores.files import aside, disk, make_folder, write_aside, write_at
+from accord.stores.files import disk, make_folder, sync_folder, write_aside, write_at
 
 __all__ = [
     "SHORTEST_PASSPHRASE",
@@ -33,6 +34,7 @@ __all__ = [
     "Keys",
     "PublicKey",
     "Signer",
+    "archive_above",
     "keys_folder",
     "load_key",
     "make_key",
@@ -62,6 +64,7 @@ _ORDERS: Mapping[Curve, int] = {
     "p521": int("1" + "f" * 65 + "a51868783bf2f966b7fcc0148f709a5d03bb5c9b8899c47aebb6fb71e91386409", 16),
 }
 _ID = re.compile(r"[0-9a-f]{64}")
+_MARKS = ("root/0=ocfl_1.1", "keys/roles.toml")  # of an archive
 _LONGEST = 64 * 1024  # a PEM of a key takes a few hundred bytes
 
 
@@ -160,7 +163,7 @@ def make_key(private: Path, public: Path, passphrase: bytes | None, kind: KeyKin
     Without a passphrase it is a key for demonstrations. Refused where the private file stands, where it would
     lie in an archive (which is copied), and for a passphrase under 12 bytes.
     """
-    if archive := _archive_above(private):
+    if archive := archive_above(private):
         raise Refused(
             f"{private}: a private key never lies in an archive ({archive}), which others get copies of\n"
             f"  put it elsewhere, for example {keys_folder()}"
@@ -170,7 +173,7 @@ def make_key(private: Path, public: Path, passphrase: bytes | None, kind: KeyKin
             f"a passphrase has at least {SHORTEST_PASSPHRASE} bytes\n  several words are easy to remember"
         )
     if private.exists() or private.is_symlink():
-        raise Refused(f"{private}: a key stands there already\n  it is never written over; name another file")
+        raise _taken(private)
     key = ec.generate_private_key(ec.SECP256R1()) if kind == "p256" else ed25519.Ed25519PrivateKey.generate()
     lock = (
         serialization.NoEncryption()
@@ -182,9 +185,7 @@ def make_key(private: Path, public: Path, passphrase: bytes | None, kind: KeyKin
     made = _public(key.public_key())
     for file in (private, public):
         make_folder(file.parent)
-    with aside(private) as opened:
-        os.fchmod(opened, 0o600)
-        write_at(opened, pem, 0)
+    _place(private, pem)
     write_aside(public, made.pem)
     return made
 
@@ -214,12 +215,7 @@ def load_key(private: Path, passphrase: bytes | None) -> Signer:
 
 def public_key(file: Path) -> PublicKey:
     """The public key in a PEM file."""
-    try:
-        with disk(file), file.open("rb") as opened:
-            pem = opened.read(_LONGEST)
-    except OSError as error:
-        raise Unreadable(file, "a public key in PEM", error.strerror or str(error)) from None
-    return read_public(pem, file)
+    return read_public(_held(file, "a public key in PEM")[0], file)
 
 
 def read_public(pem: bytes, file: object) -> PublicKey:
@@ -235,7 +231,7 @@ def read_public(pem: bytes, file: object) -> PublicKey:
 
 def public_keys(folder: Path) -> Keys:
     """Every ``*.pem`` of the folder. A file named after a key's id that holds another key is broken: somebody
-    swapped it."""
+    swapped it. One that this user may not read tells nothing: what it would check cannot be checked."""
     known: dict[str, PublicKey] = {}
     broken: dict[str, Fault] = {}
     for file in sorted(folder.glob("*.pem")):
@@ -243,7 +239,8 @@ def public_keys(folder: Path) -> Keys:
         try:
             key = public_key(file)
         except Unreadable as error:
-            broken[named or file.name] = Fault("contradicted", f"{folder.name}/{file.name}", error.found)
+            kind = "cannot be checked" if isinstance(error.__cause__, PermissionError) else "contradicted"
+            broken[named or file.name] = Fault(kind, f"{folder.name}/{file.name}", error.found)
             continue
         if named and named != key.id:
             says = f"holds the key {key.id[:16]}, not the one it is named for: it was swapped"
@@ -253,38 +250,73 @@ def public_keys(folder: Path) -> Keys:
     return Keys(known, broken)
 
 
+def archive_above(path: Path) -> Path | None:
+    """The archive that this path lies in, or None."""
+    inside = path.parent.resolve()  # a link may lead into one
+    for folder in (inside, *inside.parents):
+        # Not ``Path.exists``: above "/" lies /root, closed to all but one user, and that is no error here.
+        if any(os.path.exists(folder / mark) for mark in _MARKS):  # noqa: PTH110
+            return folder
+    return None
+
+
 def _private_bytes(private: Path) -> bytes:
-    """What the file holds, if nobody but its owner may read it; asked of the open file, which cannot be
-    exchanged meanwhile."""
+    """What the file holds, if nobody but its owner may read it."""
     try:
-        file = os.open(private, os.O_RDONLY | os.O_CLOEXEC)
-    except FileNotFoundError:
+        pem, mode = _held(private, "a private key")
+    except Unreadable as error:
+        if not isinstance(error.__cause__, FileNotFoundError):
+            raise
         raise Refused(
             f"{private}: there is no private key, and without one nothing can be signed\n"
             "  make one: accord keep key --by NAME"
         ) from None
+    if mode & 0o077:
+        raise Refused(
+            f"{private}: others may use it (its mode is {mode:04o})\n"
+            f"  chmod 600 {private}; if others could read it, make a new key"
+        )
+    return pem
+
+
+def _held(file: Path, expected: str) -> tuple[bytes, int]:
+    """What a plain file holds, and its mode; asked of the open file, which cannot be exchanged meanwhile."""
+    try:
+        # Without O_NONBLOCK a pipe of that name would be waited at for ever.
+        number = os.open(file, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        try:
+            mode = os.fstat(number).st_mode
+            if not stat.S_ISREG(mode):
+                raise Unreadable(file, expected, "no plain file")
+            return os.read(number, _LONGEST), stat.S_IMODE(mode)
+        finally:
+            os.close(number)
     except OSError as error:
-        raise Unreadable(private, "a private key", error.strerror or str(error)) from None
-    with os.fdopen(file, "rb") as opened:
-        state = os.fstat(opened.fileno())
-        if not stat.S_ISREG(state.st_mode):
-            raise Unreadable(private, "a private key", "no file")
-        mode = stat.S_IMODE(state.st_mode)
-        if mode & 0o077:
-            raise Refused(
-                f"{private}: others may use it (its mode is {mode:04o})\n"
-                f"  chmod 600 {private}; if others could read it, make a new key"
-            )
-        return opened.read(_LONGEST)
+        raise Unreadable(file, expected, error.strerror or str(error)) from error
 
 
-def _archive_above(private: Path) -> Path | None:
-    """The archive that this path lies in, or None."""
-    inside = private.parent.resolve()  # a link may lead into one
-    for folder in (inside, *inside.parents):
-        if (folder / "root" / "0=ocfl_1.1").exists() or (folder / "keys" / "roles.toml").exists():
-            return folder
-    return None
+def _place(private: Path, pem: bytes) -> None:
+    """The file appears whole, its owner's alone, and takes no name that another process has just taken."""
+    fresh = private.parent / f".{uuid4().hex}.aside"
+    with disk(private):
+        number = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        try:
+            try:
+                os.fchmod(number, 0o600)
+                write_at(number, pem, 0)
+                os.fsync(number)
+            finally:
+                os.close(number)
+            os.link(fresh, private)
+        except FileExistsError:
+            raise _taken(private) from None
+        finally:
+            fresh.unlink()
+        sync_folder(private.parent)
+
+
+def _taken(private: Path) -> Refused:
+    return Refused(f"{private}: a key stands there already\n  it is never written over; name another file")
 
 
 def _curve(key: _Public) -> Curve | None:

@@ -6,6 +6,7 @@ Nothing is opened that could run: bytes are compared, and opcodes of pickles rea
 
 from __future__ import annotations
 
+import io
 import pickletools
 from pathlib import Path
 from typing import BinaryIO, NamedTuple, cast
@@ -29,7 +30,7 @@ _TAR, _TAR_AT = b"ustar", 257  # as torch wrote it before 0.1.10, and .nemo file
 _LFS = b"version https://git-lfs"
 _HEADER = 100_000_000  # the longest header of safetensors: the first 8 bytes of one are a smaller number
 _MANY = 100_000  # opcodes after which a file is a pickle beyond doubt
-_LONGEST = 2**26  # bytes of one argument; a longer one is not read
+_LONGEST = 2**26  # bytes of one argument; what is longer is passed over
 _IMPORTS = {"GLOBAL", "STACK_GLOBAL", "INST"}
 _CALLS = {"REDUCE", "INST", "OBJ", "NEWOBJ", "NEWOBJ_EX"}
 _ARGUMENTS = {"MARK", "EMPTY_TUPLE", "TUPLE1", "TUPLE2", "TUPLE3"}
@@ -59,7 +60,7 @@ def foreign(file: Path) -> Foreign | None:
                 what = "a tar archive"
             if what is not None:
                 return Foreign(what, _CONVERT)
-        if _calls(stream):
+        if _calls(stream, size):
             return Foreign("a pickle that calls what it names when it is opened", _CONVERT)
         if _holds_zip(stream, size):
             return Foreign("a zip behind other bytes, as torch.load would open it", _CONVERT)
@@ -71,21 +72,41 @@ def _safetensors(start: bytes) -> bool:
     return start[8:9] == b"{" and int.from_bytes(start[:8], "little") <= _HEADER
 
 
-class _Bounded:
-    """A stream that gives no piece longer than one argument may be."""
+class _Passed(bytes):
+    """Stands for an argument that was passed over: empty, and as long as it was."""
 
-    def __init__(self, stream: BinaryIO) -> None:
-        self._stream = stream
+    size: int
+
+    def __len__(self) -> int:
+        return self.size
+
+
+class _Bounded:
+    """A stream that holds no more of an argument in memory than one piece. What comes behind it counts: a
+    pickle that begins with a long text calls what it names all the same."""
+
+    def __init__(self, stream: BinaryIO, size: int) -> None:
+        self._stream, self._size = stream, size
         self.tell = stream.tell
 
     def read(self, size: int) -> bytes:
-        return self._stream.read(size) if size <= _LONGEST else b""
+        if size <= _LONGEST:
+            return self._stream.read(size)
+        if size > self._size - self._stream.tell():
+            return b""
+        self._stream.seek(size, io.SEEK_CUR)
+        passed = _Passed()
+        passed.size = size
+        return passed
 
     def readline(self) -> bytes:
-        return self._stream.readline(_LONGEST)
+        line = piece = self._stream.readline(_LONGEST)
+        while len(piece) == _LONGEST and not piece.endswith(b"\n"):
+            piece = self._stream.readline(_LONGEST)
+        return line if piece is line else line[:1] + piece[-2:]  # quotes are looked for at both ends
 
 
-def _calls(stream: BinaryIO) -> bool:
+def _calls(stream: BinaryIO, size: int) -> bool:
     """Whether the whole is one pickle that imports a name and calls something.
 
     Protocols 0 and 1 have no magic. A text may begin as one does: a call needs its arguments before it.
@@ -93,7 +114,7 @@ def _calls(stream: BinaryIO) -> bool:
     stream.seek(0)
     seen, called = set[str](), False
     try:
-        for count, (opcode, _, _) in enumerate(pickletools.genops(cast(BinaryIO, _Bounded(stream)))):
+        for count, (opcode, _, _) in enumerate(pickletools.genops(cast(BinaryIO, _Bounded(stream, size)))):
             ready = opcode.name == "BUILD" or (opcode.name in _CALLS and bool(seen & _ARGUMENTS))
             called = called or ready
             seen.add(opcode.name)

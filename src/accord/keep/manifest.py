@@ -8,7 +8,7 @@ the one that our own statements carry beside it.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
@@ -17,7 +17,17 @@ from accord.errors import Refused
 from accord.progress import Progress, Silent
 from accord.records import canonical
 
-__all__ = ["CHUNK", "Digests", "FileDigest", "Manifest", "checked_name", "entry_id", "family_id", "manifest"]
+__all__ = [
+    "CHUNK",
+    "Digests",
+    "FileDigest",
+    "Manifest",
+    "checked_name",
+    "entry_id",
+    "family_id",
+    "hashed",
+    "manifest",
+]
 
 CHUNK = 4 << 20
 _SILENT = Silent()
@@ -97,15 +107,19 @@ def manifest(folder: Path, progress: Progress = _SILENT) -> Manifest:
     Refused: a symlink, or anything else that is no plain file (what it means lies outside the folder), a name
     that is no UTF-8, and a folder without files.
     """
-    paths = list(_plain(folder))
-    if not paths:
+    files = {checked_name(path.relative_to(folder).as_posix()): path for path in _plain(folder)}
+    if not files:
         raise Refused(f"{folder}: holds no file\n  name the folder in which a model lies")
-    progress.begin(f"hash {folder.name}", sum(path.stat().st_size for path in paths))
+    return hashed(folder.name, files, progress)
+
+
+def hashed(what: str, files: Mapping[str, Path], progress: Progress) -> Manifest:
+    """These files under these names, each read once; ``what`` they are is told meanwhile."""
+    progress.begin(f"hash {what}", float(sum(file.stat().st_size for file in files.values())))
     found: list[FileDigest] = []
-    for path in paths:
-        name = checked_name(path.relative_to(folder).as_posix())
+    for name, file in files.items():
         both = Digests()
-        with path.open("rb") as stream:
+        with file.open("rb") as stream:
             while chunk := stream.read(CHUNK):
                 both.update(chunk)
                 progress.advance(len(chunk), name)

@@ -16,11 +16,11 @@ from uuid import uuid4
 from accord.errors import Refused, Unreadable
 from accord.keep.cards import Hand, Page, Upstream, card, provenance, read_upstream
 from accord.keep.envelopes import sealed
-from accord.keep.manifest import CHUNK, Digests, FileDigest, Manifest, manifest
+from accord.keep.keys import archive_above
+from accord.keep.manifest import Digests, Manifest
 from accord.keep.predicates import Bound, Bytes, Evidence
 from accord.keep.sifting import OURS, SIGNATURE
 from accord.keep.statements import Chain, statement
-from accord.progress import Progress, Silent
 from accord.records import Decision
 from accord.release import RULE, verdict_of
 from accord.stores.files import disk, make_folder, promote
@@ -30,7 +30,6 @@ __all__ = [
     "About",
     "Exported",
     "Source",
-    "copied",
     "export_model",
     "hard_constraints",
     "own_files",
@@ -38,7 +37,6 @@ __all__ = [
 
 CARD = "README.md"
 _PLAN, _VALUES = f"{OURS}/plan.toml", f"{OURS}/values.toml"
-_SILENT = Silent()
 
 Source = Callable[[Path], Manifest]
 """Writes a model's files, and what the archive keeps beside them, into a folder that is not there yet;
@@ -66,11 +64,13 @@ class Exported(NamedTuple):
 def export_model(source: Source, to: Path, about: About, hand: Hand | None = None) -> Exported:
     """Write the model to the new folder ``to``, whole or not at all.
 
-    Refused: ``to`` stands already; a statement is contradicted, or is about other files; a hard constraint
-    has no release test that it passed.
+    Refused: ``to`` stands already, or lies in an archive, where only what is kept may lie; a statement is
+    contradicted, or is about other files; a hard constraint has no release test that it passed.
     """
     if to.exists() or to.is_symlink():
         raise Refused(f"{to}: stands already\n  remove it, or name another folder")
+    if archive := archive_above(to):
+        raise Refused(f"{to}: lies in the archive {archive}\n  name a folder outside of it")
     make_folder(to.parent)
     work = to.parent / f".{uuid4().hex}.aside"
     try:
@@ -84,28 +84,6 @@ def export_model(source: Source, to: Path, about: About, hand: Hand | None = Non
     finally:
         shutil.rmtree(work, ignore_errors=True)
     return done._replace(folder=to)
-
-
-def copied(folder: Path, progress: Progress = _SILENT) -> Source:
-    """The files of a folder as they stand there, hashed again as they are copied."""
-
-    def source(to: Path) -> Manifest:
-        names = [one.name for one in manifest(folder).files]
-        progress.begin(f"copy {folder.name}", float(sum((folder / name).stat().st_size for name in names)))
-        found: list[FileDigest] = []
-        for name in names:
-            both = Digests()
-            (to / name).parent.mkdir(parents=True, exist_ok=True)
-            with (folder / name).open("rb") as stream, (to / name).open("wb") as written:
-                while chunk := stream.read(CHUNK):
-                    both.update(chunk)
-                    written.write(chunk)
-                    progress.advance(len(chunk), name)
-            found.append(both.of(name))
-        progress.end()
-        return Manifest(tuple(found))
-
-    return source
 
 
 def hard_constraints(folder: Path) -> tuple[str, ...]:
@@ -185,12 +163,13 @@ def _check_released(hard: Iterable[str], about: About) -> None:
 def _furnished(work: Path, own: Manifest, about: About, hand: Hand | None) -> Exported:
     """Card and signature into the folder; what is the archive's out of it."""
     shutil.rmtree(work / OURS, ignore_errors=True)
-    kept = [one for one in own.files if one.name not in (CARD, SIGNATURE)]
-    earlier = _earlier(work, own)
-    if earlier:
-        (work / CARD).rename(work / earlier.file)
-        moved = next(one for one in own.files if one.name == CARD)
-        kept.append(moved._replace(name=earlier.file))
+    # A card called readme.md too: where case is not told apart, the new one would take its place.
+    theirs = next((one for one in own.files if one.name.casefold() == CARD.casefold()), None)
+    kept = [one for one in own.files if one is not theirs and one.name != SIGNATURE]
+    earlier = _earlier(work, theirs.name, own) if theirs else None
+    if theirs and earlier:
+        (work / theirs.name).rename(work / earlier.file)
+        kept.append(theirs._replace(name=earlier.file))
     text = card(Page(about.name, own, about.chain, hand, earlier)).encode("utf-8")
     (work / CARD).write_bytes(text)
     written = Digests()
@@ -203,13 +182,11 @@ def _furnished(work: Path, own: Manifest, about: About, hand: Hand | None) -> Ex
     return Exported(work, whole, earlier.file if earlier else "", hand)
 
 
-def _earlier(work: Path, own: Manifest) -> Upstream | None:
-    names = {one.name for one in own.files}
-    if CARD not in names:
-        return None
+def _earlier(work: Path, theirs: str, own: Manifest) -> Upstream:
+    names = {one.name.casefold() for one in own.files}
     free = (f"README.upstream{number or ''}.md" for number in range(len(names) + 1))
-    file = next(name for name in free if name not in names)
-    return read_upstream((work / CARD).read_text(encoding="utf-8", errors="replace"), file)
+    file = next(name for name in free if name.casefold() not in names)
+    return read_upstream((work / theirs).read_text(encoding="utf-8", errors="replace"), file)
 
 
 def _toml(file: Path) -> Mapping[str, object]:
@@ -217,7 +194,7 @@ def _toml(file: Path) -> Mapping[str, object]:
         return {}
     try:
         return tomllib.loads(file.read_text(encoding="utf-8"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise Unreadable(file, "TOML, as it was archived", str(error)) from None
 
 

@@ -168,7 +168,7 @@ class Outcome(_Shape):
     """What a gate, a release or a drill came to: its Record, and the digests it rests on."""
 
     record: Sha256
-    result: Literal["passed", "passed with exceptions", "failed", "revived", "drifted"]
+    result: Literal["passed", "passed with exceptions", "not needed", "failed", "revived", "drifted"]
     rests_on: tuple[Sha256, ...]
     exceptions: tuple[Exempted, ...]
 
@@ -192,8 +192,9 @@ class Evidence(Bound):
         if self.origin is not None and (self.origin.purpose == "model") != (self.training == "known"):
             raise ValueError("training is known of what a run made, and unknown of what was imported")
         if self.outcome is not None:
-            drill = ("revived", "drifted", "failed")
-            fits = drill if self.kind == "drill" else ("passed", "passed with exceptions", "failed")
+            drill, tested = ("revived", "drifted", "failed"), ("passed", "passed with exceptions", "failed")
+            gate = (*tested, "not needed")  # of training that pushes no answer down
+            fits = {"drill": drill, "gate": gate}.get(self.kind, tested)
             if self.outcome.result not in fits:
                 raise ValueError(f"a {self.kind} ends {', '.join(fits)}; not {self.outcome.result}")
             if (self.outcome.result == "passed with exceptions") > bool(self.outcome.exceptions) or (
@@ -384,6 +385,12 @@ class Retirement(Bound):
     alpha: Interval | None
     preferences: tuple[Preference, ...]
     replies: tuple[Reply, ...]
+
+    @model_validator(mode="after")
+    def _sealed_on_a_day_that_is(self) -> Self:
+        if self.sealing:
+            datetime.fromisoformat(self.sealing)
+        return self
 
 
 Predicate = Bytes | Evidence | Audit | Dialogue | Retirement

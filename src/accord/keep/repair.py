@@ -13,10 +13,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from accord.errors import AccordError
-from accord.keep.archive import Archive
 from accord.keep.faults import Fault
-from accord.keep.fixity import Pace, Reader
-from accord.keep.ocfl import INVENTORY, SIDECAR, object_key
+from accord.keep.ocfl import INVENTORY, SIDECAR
 from accord.keep.recovery import locked
 from accord.keep.sound import Agreed, Shape, agree, shape
 from accord.keep.steps import Steps
@@ -24,7 +22,7 @@ from accord.keep.transfer import Lacking, Place, Transfer
 from accord.progress import Progress, Silent
 from accord.stores.files import disk
 
-__all__ = ["Repaired", "Signed", "alone", "mend", "repair", "undecided"]
+__all__ = ["Repaired", "Signed", "alone", "mend", "undecided"]
 
 Signed = Mapping[int, Collection[str]]
 """By version of an object the SHA-512 of its inventory that statements name."""
@@ -38,29 +36,6 @@ class Repaired(NamedTuple):
 
     mended: tuple[Path, ...] = ()
     faults: tuple[Fault, ...] = ()
-
-
-def repair(
-    archive: Archive,
-    urn: str,
-    copies: Sequence[Place],
-    signed: Signed | None = None,
-    progress: Progress = _SILENT,
-) -> Repaired:
-    """Read one object in the archive and in all copies again, and repair it in each from the others."""
-    places = [Place("", archive.folder), *copies]
-    key = object_key(urn)
-    agreed = agree([place.object(key) for place in places], signed or {})
-    mended: list[Path] = []
-    faults: list[Fault] = []
-    with Reader(2, Pace(), progress) as reader:
-        for place in places:
-            content = agreed.content(shape(place.object(key), agreed).here)
-            damaged = [found.path for found in reader.read(place.object(key), content) if found.kind]
-            done = mend(place, places, key, damaged, signed or {}, progress=progress)
-            mended += done.mended
-            faults += [fault for fault in done.faults if fault not in faults]
-    return Repaired(tuple(mended), tuple(faults))
 
 
 def mend(  # size: each is a fact of its own

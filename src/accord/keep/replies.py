@@ -14,6 +14,7 @@ A draft may be incomplete; what is signed may not (``retirement.following``).
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -32,6 +33,7 @@ Answer = Literal["accept", "partly", "decline"]
 ANSWERS: tuple[Answer, ...] = get_args(Answer)
 
 _FIELDS = ("to", "says", "answer", "reason")
+_TO = re.compile(f"[0-9a-f]{{64}}|{WHOLE}")
 
 
 class Drafted(NamedTuple):
@@ -66,11 +68,11 @@ class Draft(NamedTuple):
         """The draft in a file. Unreadable where it is none."""
         try:
             tree = tomllib.loads(file.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise Unreadable(file, "replies in TOML", str(error)) from None
         tables, found = tree.pop("reply", []), list[Drafted]()
         entry, by = str(tree.pop("entry", "")), str(tree.pop("by", ""))
-        if tree:
+        if tree or not isinstance(tables, list):
             raise Unreadable(file, "entry, by and tables [[reply]]", ", ".join(sorted(tree)))
         for number, one in enumerate(cast("list[object]", tables), start=1):
             table = cast("Mapping[str, object]", one if isinstance(one, dict) else {"": one})
@@ -79,6 +81,8 @@ class Draft(NamedTuple):
                     told = f"reply {number}: {name!r} {nearest(name, _FIELDS)}"
                     raise Unreadable(file, ", ".join(_FIELDS), told)
             found.append(Drafted(*(str(table.get(name, "")).strip() for name in _FIELDS)))
+            if not _TO.fullmatch(to := found[-1].to):
+                raise Unreadable(file, f"to: the id of a record, or {WHOLE}", f"reply {number}: {to!r}")
             if (answer := found[-1].answer) and answer not in ANSWERS:
                 told = f"reply {number}: {answer!r} {nearest(answer, ANSWERS)}"
                 raise Unreadable(file, ", ".join(ANSWERS), told)

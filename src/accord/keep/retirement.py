@@ -183,9 +183,7 @@ def following(state: State, event: Event, known: Known) -> Next | Refusal:
     ends = STEPS.get((state, event.name))
     if ends is None:
         steps = " or ".join(f"to {to}" for (begins, _), to in STEPS.items() if begins == state)
-        what = (
-            f"a model that is {state} goes {steps}; “{event.name}” is no step from there, and none is skipped"
-        )
+        what = f"a model that is {state} goes {steps}; “{event.name}” is no step from there: none is skipped"
         return Refusal(state, event, (Lacking(what, "accord retire {entry}"),))
     lacking = tuple(chained(_person(event, known), _NEEDS[event.name](event, known)))
     return Refusal(state, event, lacking) if lacking else Next(state, ends, event, known)
@@ -371,8 +369,7 @@ def _seal(event: Event, known: Known) -> Iterator[Lacking]:
     del event
     yield from _whole(known)
     if known.copies < known.wanted:
-        what = f"{known.copies} of {known.wanted} copies are whole"
-        yield Lacking(what, "accord verify {entry} --repair")
+        yield Lacking(f"{known.copies} of {known.wanted} copies are whole", "accord verify {entry} --repair")
     if known.sealing is not None and known.today < known.sealing:
         yield Lacking(f"its notice named {known.sealing} for the sealing", "wait until that day")
 

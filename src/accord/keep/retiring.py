@@ -12,16 +12,17 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import NamedTuple, cast
 
-from accord.errors import ContractError, Refused
+from accord.errors import Refused
+from accord.keep.adding import Onto, alone_at
 from accord.keep.archive import Archive, Why
+from accord.keep.attested import TRANSCRIPTS, breaches
 from accord.keep.cards import provenance
 from accord.keep.coding import Doubled, Stated, items_of, stated
 from accord.keep.copies import Copies
-from accord.keep.entries import STATEMENTS, Held, public_of, record_file
-from accord.keep.envelopes import opened, sealed
+from accord.keep.entries import Held, public_of, record_file
 from accord.keep.faults import Fault
 from accord.keep.interview import Session
-from accord.keep.keys import Keys, Signer
+from accord.keep.keys import Signer
 from accord.keep.predicates import Bound, Evidence
 from accord.keep.retirement import (
     STEPS,
@@ -33,9 +34,11 @@ from accord.keep.retirement import (
     Refusal,
     Standing,
     closed,
+    following,
     standing,
 )
-from accord.keep.statements import entitled, envelope_name, statement
+from accord.keep.roles import Role
+from accord.keep.statements import entitled
 from accord.keep.verifying import Wanted, verify
 from accord.progress import Progress, Silent
 from accord.records import Decision
@@ -43,7 +46,6 @@ from accord.stores.ledger import add_records
 
 __all__ = [
     "REFUSED",
-    "TRANSCRIPTS",
     "Heard",
     "asked_of",
     "check_open",
@@ -57,7 +59,6 @@ __all__ = [
     "today",
 ]
 
-TRANSCRIPTS = "transcripts/"
 REFUSED = Path("fixity") / "refused.jsonl"
 _SILENT = Silent()
 _ONWARD: tuple[EventName, ...] = ("activate", "notify", "interview", "answer", "seal", "revive")
@@ -108,7 +109,7 @@ def known_of(
     copies = Copies.read(archive.folder / "keys" / "copies.toml")
     whole, wanted = 1 + len(copies.places), copies.asked
     if verified:
-        checked = verify(archive.folder, Wanted(only=held.entry, every=True), clock, progress)
+        checked = verify(archive.folder, Wanted(only=held.entry, anew=True), clock, progress)
         whole, wanted = checked.copies, checked.asked
         wrong = (*wrong, *(str(one) for one in checked.faults))
     said = {one.predicate.word for one in held.chain.statements}
@@ -131,14 +132,7 @@ def known_of(
 
 def faults_of(held: Held, found: Standing) -> tuple[Fault, ...]:
     """All that is wrong with an entry's statements, the rules of retirement and its transcripts included."""
-    said = found.interviewed.sessions if found.interviewed else ()
-    lost = [one.transcript for one in said if f"{TRANSCRIPTS}{one.transcript}.json" not in held.names]
-    says = "is named by the interview's statement, and is not there"
-    return (
-        *held.chain.faults,
-        *found.faults,
-        *(Fault("contradicted", f"{TRANSCRIPTS}{one}.json", says) for one in lost),
-    )
+    return (*held.chain.faults, *breaches(held.chain, found, held.names))
 
 
 def asked_of(result: Stated, sessions: tuple[Session, ...], doubled: Doubled) -> Asked:
@@ -172,26 +166,37 @@ def take(
 ) -> tuple[Fault, ...]:
     """Sign the step and add it to the entry with these files; what is wrong with the copies that it went to.
 
-    Refused: a key that may not sign it, or is another person's than the one who takes the step; a chain that
-    is contradicted, which nothing is added to.
+    The rules are asked once more, for the day and the role that are signed. Refused: what they miss then, a
+    key that may not sign it or is another person's than who takes the step, an entry that was added to since
+    ``held`` was read, a chain that is contradicted.
     """
     if wrong := faults_of(held, standing(held.chain)):
         raise Refused(f"{held.entry}: {wrong[0]}\n  see what is wrong: accord verify {held.entry}")
+    copies = Copies.read(archive.folder / "keys" / "copies.toml")
     origin = provenance(held.chain)
     said = step.predicate("known" if origin is not None and origin.purpose == "model" else "unknown")
-    role = entitled(signer, public_of(archive)[1], said, clock())
-    if role.person != said.stewards[0]:
-        raise Refused(
-            f"{said.stewards[0]} takes this step, and the key is {role.person}'s\n  --by {role.person!r}"
-        )
-    data = sealed(statement(held.model, said, held.chain.last, name=held.name, at=clock()), signer)
-    if isinstance(read := opened(data, Keys({signer.id: signer.public})), Fault):
-        raise ContractError("the key", "what it signs can be checked", read.says)
-    number = 1 + sum(name.startswith(STATEMENTS) for name in held.names)
-    added: dict[str, Path | bytes] = {f"{STATEMENTS}{envelope_name(number, said)}": data, **(files or {})}
-    why = Why(f"{step.begins} to {step.ends}: {said.reason}"[:500], role.person)
-    archive.add(held.entry, added, why, whole=False)
-    return Copies.read(archive.folder / "keys" / "copies.toml").write(archive, held.entry)
+    with alone_at(archive, held.entry):
+        at = clock()
+        role = entitled(signer, public_of(archive)[1], said, at)
+        _check_step(archive, held, step, role, today(lambda: at))
+        added = {**Onto.of(held).signed([said], signer, at), **(files or {})}
+        why = Why(f"{step.begins} to {step.ends}: {said.reason}"[:500], role.person)
+        archive.add(held.entry, added, why, whole=False)
+    return copies.write(archive, held.entry)
+
+
+def _check_step(archive: Archive, held: Held, step: Next, role: Role, day: date) -> None:
+    by = step.event.by.strip()
+    if role.person != by:
+        raise Refused(f"{by} takes this step, and the key is {role.person}'s\n  --by {role.person!r}")
+    if set(held.names) != set(archive.state(held.entry)):
+        what = "something was added to it meanwhile, so nothing was signed"
+        raise Refused(f"{held.entry}: {what}\n  see where it stands, then repeat: accord retire {held.entry}")
+    known = step.known._replace(today=day, role=role.role)
+    came = following(standing(held.chain).state, step.event, known)
+    if isinstance(came, Refusal):
+        lacking = came.lacking[0]
+        raise Refused(f"{held.entry}: {lacking.what}\n  {lacking.remedy.replace('{entry}', held.entry)}")
 
 
 def refused(archive: Archive, held: Held, refusal: Refusal) -> Decision:
@@ -209,8 +214,10 @@ def refused(archive: Archive, held: Held, refusal: Refusal) -> Decision:
 
 
 def check_open(held: Held, clock: Callable[[], float]) -> None:
-    """Refused where no Sampler of this model is handed out: it is sealed, or its revival is over."""
-    if why := closed(standing(held.chain), today(clock)):
+    """Refused where no Sampler of this model is handed out: it is sealed, its revival is over, or a step that
+    cannot be checked (say, for want of a key) may have closed it."""
+    unknown = next((str(one) for one in held.chain.faults if "-retirement." in one.where), "")
+    if why := closed(standing(held.chain), today(clock)) or unknown:
         raise Refused(
             f"{held.name} ({held.entry}): {why}\n"
             f"  accord retire {held.entry} says where it stands, and what comes next"

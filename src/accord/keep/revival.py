@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple, Protocol, Self, cast
 
 import numpy as np
+from numpy.typing import NDArray
 
 from accord.errors import Unreadable
 from accord.keep.archive import Archive
@@ -209,13 +210,9 @@ def compared(reference: Reference, found: Replayed) -> Drill:
     """Whether a model said what it said then."""
     same = dict(reference.environment) == dict(found.environment)
     says: list[str] = ["in the same environment"] if same else [_moved(reference, found)]
-    lengths = [(len(a), len(b)) for a, b in zip(reference.numbers, found.read, strict=False)]
-    if len(found.read) != len(reference.numbers) or any(a != b for a, b in lengths):
-        why = "it reads its reference answers as other tokens: another tokenizer"
-        return Drill("drifted", (*says, why), same)
-    then, now = (np.concatenate([np.array(one) for one in n]) for n in (reference.numbers, found.read))
-    if not np.isfinite(now).all():
-        return Drill("failed", (*says, "some of its log-probabilities are not finite numbers"), same)
+    if unfit := _unfit(reference, found):
+        return Drill(unfit[0], (*says, unfit[1]), same)
+    then, now = _joined(reference.numbers), _joined(found.read)
     largest = float(np.abs(now - then).max(initial=0.0))
     if reference.column == "score":
         mean, limit = float(np.abs(now - then).mean()), MEAN * max(1.0, float(then.std()))
@@ -224,11 +221,12 @@ def compared(reference: Reference, found: Replayed) -> Drill:
     other = _first_difference(reference, found)
     if same:
         good = largest <= LARGEST and not other
-        says.append(f"largest difference of a {_word(reference)} {largest:.2g}, allowed {LARGEST:g}")
+        what = "scores" if reference.column == "score" else "log-probabilities"
+        says.append(f"largest difference of {now.size:,} {what} {largest:.2g}, allowed {LARGEST:g}")
     else:
         good = mean <= limit
-        what = "score" if reference.column == "score" else "probability of a token"
-        says.append(f"the {what} differs by {mean:.2g} on average, allowed {limit:g}")
+        what = "scores" if reference.column == "score" else "probabilities of tokens"
+        says.append(f"{now.size:,} {what} differ by {mean:.2g} on average, allowed {limit:g}")
     says.append(other or f"all {sum(len(one.tokens) for one in found.said):,} tokens are the same")
     return Drill("revived" if good else "drifted", tuple(says), same, largest, mean)
 
@@ -281,8 +279,22 @@ def _responses(value: object) -> tuple[Response, ...]:
     return tuple(cast(Response, read_record(Response.kind, one)) for one in bodies)
 
 
-def _word(reference: Reference) -> str:
-    return "score" if reference.column == "score" else "log-probability"
+def _joined(numbers: tuple[tuple[float, ...], ...]) -> NDArray[np.float64]:
+    return np.concatenate([np.array(one, dtype=np.float64) for one in numbers])
+
+
+def _unfit(reference: Reference, found: Replayed) -> tuple[Verdict, str] | None:
+    """Why the two cannot be compared, where they cannot."""
+    if len(found.said) != len(reference.answers):
+        return "failed", f"it gave {len(found.said)} answers to {len(reference.answers)} prompts"
+    if [len(one) for one in found.read] != [len(one) for one in reference.numbers]:
+        return "drifted", "it reads its reference answers as other tokens: another tokenizer"
+    for which, numbers in (("reference", _joined(reference.numbers)), ("present", _joined(found.read))):
+        if not numbers.size:
+            return "failed", "its reference answers have no token, so nothing can be compared"
+        if not np.isfinite(numbers).all():
+            return "failed", f"some of its {which} {reference.column}s are not finite numbers"
+    return None
 
 
 def _moved(reference: Reference, found: Replayed) -> str:

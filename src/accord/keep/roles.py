@@ -13,9 +13,12 @@ roles, one after the other. Who writes this file says who is believed: nothing i
 
 from __future__ import annotations
 
+import fcntl
+import os
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Self, cast, get_args
@@ -68,7 +71,7 @@ class Roles(NamedTuple):
             return cls()
         except OSError as error:
             raise Unreadable(file, "roles in TOML", error.strerror or str(error)) from None
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise Unreadable(file, "roles in TOML", str(error)) from None
         tables = tree.get("key", [])
         if set(tree) - {"key"} or not isinstance(tables, list):
@@ -94,6 +97,8 @@ class Roles(NamedTuple):
 
     def objection(self, role: Role) -> str:
         """Why this role cannot stand beside the others, or nothing."""
+        if not role.person.strip() or not role.person.isprintable():
+            return f"{role.person!r} is not the name of a person"
         if role.until is not None and role.until < role.start:
             return f"it would end on {role.until}, before it begins on {role.start}"
         for other in self.of(role.key):
@@ -126,16 +131,28 @@ def enrol(folder: Path, key: PublicKey, role: Role) -> Path:
     if role.key != key.id:
         raise Refused(f"the role is of the key {role.key[:16]}, and this one is {key.id[:16]}")
     make_folder(folder)
-    roles = Roles.read(folder)
-    if role not in roles.roles:
-        if wrong := roles.objection(role):
-            raise Refused(
-                f"{folder / _FILE}: {wrong}\n  give that role an end there, or name another day or key"
-            )
-        Roles((*roles.roles, role)).write(folder)
     file = folder / f"{key.id}.pem"
-    write_aside(file, key.pem)
+    with _alone(folder):
+        roles = Roles.read(folder)
+        if role not in roles.roles:
+            if wrong := roles.objection(role):
+                raise Refused(
+                    f"{folder / _FILE}: {wrong}\n  give that role an end there, or name another day or key"
+                )
+            Roles((*roles.roles, role)).write(folder)
+        write_aside(file, key.pem)
     return file
+
+
+@contextmanager
+def _alone(folder: Path) -> Generator[None]:
+    """No other process enrols in this folder: of two that had both read it, one would lose its role."""
+    lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(lock)  # and with it the lock, as when the process is killed
 
 
 def _role(file: Path, number: int, table: object) -> Role:
@@ -148,8 +165,6 @@ def _role(file: Path, number: int, table: object) -> Role:
     key, person, role = (str(given.get(name, "")) for name in ("id", "person", "role"))
     if not re.fullmatch(r"[0-9a-f]{64}", key):
         raise Unreadable(file, "an id of 64 hexadecimal digits", f"key {number}: id = {key!r}")
-    if not person.strip():
-        raise Unreadable(file, "the name of a person", f"key {number}: person = {person!r}")
     names = get_args(RoleName)
     if role not in names:
         raise Unreadable(file, ", ".join(names), f"key {number}: role = {role!r} {nearest(role, names)}")

@@ -9,6 +9,7 @@ GGUF is refused: the archive could neither take it apart nor load it again as it
 from __future__ import annotations
 
 import codecs
+import errno
 import json
 import os
 import stat
@@ -22,9 +23,10 @@ from accord.errors import Unreadable
 from accord.keep.magic import foreign
 from accord.keep.manifest import checked_name
 from accord.keep.tensors import read_head
+from accord.keep.untrusted import UNSEEN, once, shown
 from accord.progress import Progress
 
-__all__ = ["OURS", "SIGNATURE", "Sifted", "check_files", "read_json", "readable", "shown", "sifted"]
+__all__ = ["OURS", "SIGNATURE", "Sifted", "check_files", "read_json", "readable", "sifted"]
 
 SIGNATURE = "model.sig"
 OURS = "accord"  # the folder in which the archive puts what it knows of a model
@@ -36,6 +38,7 @@ _TOKENS = frozenset({".bpe", ".merges", ".tiktoken", ".vocab"})  # text too
 _TOKENIZER = frozenset({".model", ".spm"})  # protobuf of SentencePiece: bytes of which only magic is told
 _CONFIGS = ("config.json", "adapter_config.json")
 _LONGEST_JSON = 2**28
+_LONGEST_WORD = 400  # characters of what a file says that go into a message
 _CHUNK = 2**20
 _KINDS = {
     stat.S_IFLNK: ("a symlink", "put the file itself there: cp -rL FOLDER COPY"),
@@ -57,8 +60,9 @@ class Sifted(NamedTuple):
 def sifted(folder: Path) -> Sifted:
     """What stands in ``folder``, none of it opened but the signature. Unreadable for names and kinds that
     cannot be kept."""
-    if not folder.is_dir():
-        raise Unreadable(folder, "a folder that holds a model", "no such folder")
+    with readable(folder):
+        if not folder.is_dir():
+            raise Unreadable(folder, "a folder that holds a model", "no such folder")
     files, left, plain = dict[str, Path](), list[str](), dict[str, str]()
     signature: bytes | None = None
     open_folders = [PurePosixPath()]
@@ -72,7 +76,8 @@ def sifted(folder: Path) -> Sifted:
                 left.append(entry.name)
                 continue
             _check_name(path, str(name), plain)
-            kind = stat.S_IFMT(entry.stat(follow_symlinks=False).st_mode)
+            with readable(path):
+                kind = stat.S_IFMT(entry.stat(follow_symlinks=False).st_mode)
             if kind in _KINDS:
                 what, remedy = _KINDS[kind]
                 raise _refused(path, "a file or folder of its own", what, remedy)
@@ -101,6 +106,8 @@ def check_files(files: Mapping[str, Path], progress: Progress) -> None:
                 read_json(file)
             elif file.suffix.lower() not in _TOKENIZER:
                 _check_text(file)
+            elif (size := file.stat().st_size) > _LONGEST_JSON:
+                raise _refused(file, f"a tokenizer of at most {_LONGEST_JSON:,} bytes", f"{size:,}", _AWAY)
     for name, file in files.items():
         if name.endswith(".index.json"):
             _check_index(name, file, tensors)
@@ -112,22 +119,29 @@ def read_json(file: Path) -> object:
     if size > _LONGEST_JSON:
         raise _refused(file, f"JSON of at most {_LONGEST_JSON:,} bytes", f"{size:,} bytes", "move it away")
     try:
-        return json.loads(file.read_bytes().decode("utf-8"), object_pairs_hook=_once)
+        return json.loads(file.read_bytes().decode("utf-8"), object_pairs_hook=once)
     except RecursionError:
         raise _refused(file, "JSON", "it is nested without an end", _AGAIN) from None
     except ValueError as error:
         line = getattr(error, "lineno", None)
-        raise Unreadable(file, "JSON in UTF-8, each key once", f"{error}\n  {_AGAIN}", line) from None
+        found = f"{shown(str(error), _LONGEST_WORD)}\n  {_AGAIN}"
+        raise Unreadable(shown(str(file)), "JSON in UTF-8, each key once", found, line) from None
 
 
 @contextmanager
 def readable(path: Path) -> Generator[None]:
-    """A file or folder closed to this user, as Unreadable."""
+    """A file or folder closed to this user, or of a name too long, as Unreadable. It is the one that the
+    system names, and else ``path``."""
     try:
         yield
-    except PermissionError:
-        remedy = f"chmod u+r {path}" if path.is_file() else f"chmod u+rx {path}"
-        raise _refused(path, "what this user may read", "permission denied", remedy) from None
+    except PermissionError as error:
+        closed = Path(error.filename) if isinstance(error.filename, str) else path
+        remedy = f"chmod u+{'rx' if os.path.isdir(closed) else 'r'} {closed}"  # noqa: PTH112 - never raises
+        raise _refused(closed, "what this user may read", "permission denied", remedy) from None
+    except OSError as error:
+        if error.errno != errno.ENAMETOOLONG:
+            raise
+        raise _refused(path, "a name that the disk takes", "one too long", "move it further up") from None
 
 
 _AGAIN = "copy or download it again"
@@ -138,12 +152,13 @@ _AWAY = (
 
 
 def _refused(file: Path, expected: str, found: str, remedy: str) -> Unreadable:
-    return Unreadable(shown(str(file)), expected, f"{found}\n  {remedy}")
+    expected, found = shown(expected, _LONGEST_WORD), shown(found, _LONGEST_WORD)
+    return Unreadable(shown(str(file)), expected, f"{found}\n  {shown(remedy)}")
 
 
 def _check_name(path: Path, name: str, plain: dict[str, str]) -> None:
     """A name must read the same everywhere: it is signed, and written again on other file systems."""
-    odd = next((c for c in name if unicodedata.category(c) in _UNSEEN or c == "\\"), None)
+    odd = next((c for c in name if unicodedata.category(c) in UNSEEN or c == "\\"), None)
     if odd is not None:
         what = f"U+{ord(odd):04X} in it"
         raise _refused(path, "a name of visible characters in UTF-8, without a backslash", what, "rename it")
@@ -152,17 +167,9 @@ def _check_name(path: Path, name: str, plain: dict[str, str]) -> None:
         what = f"{plain[folded]} has the same name where case and accents are not told apart"
         raise _refused(path, "a name of its own", what, "rename one of them")
     plain[folded] = checked_name(name)
-    if name == OURS:
+    if folded == OURS:
         remedy = "rename it; only Accord writes there, what it archives beside a model"
         raise _refused(path, "another name", f"{OURS} is reserved", remedy)
-
-
-_UNSEEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
-
-
-def shown(name: str) -> str:
-    """A name as it may be printed."""
-    return "".join(c if unicodedata.category(c) not in _UNSEEN else f"⟨U+{ord(c):04X}⟩" for c in name)
 
 
 def _signature(file: Path) -> bytes:
@@ -247,12 +254,3 @@ def _check_index(name: str, file: Path, tensors: Mapping[str, frozenset[str]]) -
             raise _refused(file, f"the file {shard} beside it", "no such file of weights", remedy)
         if tensor not in tensors[beside]:
             raise _refused(file.with_name(shard), f"the tensor {tensor}, as {file.name} says", "none", _AGAIN)
-
-
-def _once(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        seen = set[str]()
-        twice = next(key for key, _ in pairs if key in seen or seen.add(key))
-        raise ValueError(f"the key {twice!r} stands twice")
-    return found

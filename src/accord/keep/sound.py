@@ -17,7 +17,7 @@ from typing import NamedTuple
 from accord.errors import Unreadable
 from accord.keep.ocfl import DECLARED, INVENTORY, SIDECAR, Inventory, object_key, read_inventory, sidecar
 
-__all__ = ["Agreed", "Mark", "Shape", "agree", "born", "plain", "shape"]
+__all__ = ["Agreed", "Mark", "Shape", "agree", "begins", "born", "plain", "shape"]
 
 _VERSION = re.compile(r"v([1-9][0-9]*)")
 
@@ -94,12 +94,18 @@ def born(path: str) -> int:
 
 def plain(path: Path) -> bytes | None:
     """What a plain file holds; None where there is none, or the disk does not give it out."""
-    if path.is_symlink() or not path.is_file():
-        return None
     try:
-        return path.read_bytes()
+        return path.read_bytes() if not path.is_symlink() and path.is_file() else None
     except OSError:
         return None
+
+
+def begins(older: Inventory, newer: Inventory) -> bool:
+    """Whether the newer inventory says of the versions that the older one has just what that one says."""
+    content = {digest: path for digest, path in newer.content.items() if born(path) <= older.head}
+    same = older.id == newer.id and older.versions == newer.versions[: older.head]
+    # A digest that a later version looked up anew may stand beside those of the older one.
+    return same and dict(older.content) == content and older.sha256.items() <= newer.sha256.items()
 
 
 def agree(folders: Sequence[Path], signed: Mapping[int, Collection[str]], seen: int = 0) -> Agreed:
@@ -130,7 +136,7 @@ def agree(folders: Sequence[Path], signed: Mapping[int, Collection[str]], seen: 
     newest = chosen[last].inventory
     marks = tuple(chosen.get(n) or _witnessed(newest, n, folders, signed.get(n)) for n in range(1, last + 1))
     for number, mark in enumerate(marks, start=1):
-        if mark and not _begins(mark.inventory, newest, number):
+        if mark and not begins(mark.inventory, newest):
             against = f"the inventories of versions {number} and {last} tell different histories"
             return Agreed(key, (), against, folders[0] / f"v{number}" / INVENTORY, own)
     return Agreed(key, marks, id=own)
@@ -209,12 +215,6 @@ def _witnessed(
         if plain(where / INVENTORY) == data or plain(where / SIDECAR) == sidecar(data):
             return Mark(data, inventory)
     return None
-
-
-def _begins(older: Inventory, newer: Inventory, number: int) -> bool:
-    content = {digest: path for digest, path in newer.content.items() if born(path) <= number}
-    same = older.id == newer.id and older.versions == newer.versions[:number]
-    return same and dict(older.content) == content
 
 
 def _here(folder: Path, agreed: Agreed) -> int:

@@ -20,6 +20,7 @@ from accord.keep.keys import Keys, Signer
 from accord.keep.manifest import Manifest
 from accord.keep.predicates import Bound, Bytes, Predicate
 from accord.keep.roles import Role, RoleName, Roles
+from accord.keep.untrusted import shown
 
 __all__ = [
     "DEMONSTRATION",
@@ -50,6 +51,7 @@ _MAY: Mapping[str, frozenset[RoleName]] = {
     "dialogue": frozenset({"steward", "demonstration"}),
     "retirement": frozenset({"steward", "demonstration"}),
 }
+_LONGEST_NAME = 300  # characters of a file's name in a message: anybody may have written the signature
 # What the reference signer leaves out of every model, beside what a signature lists.
 _GIT = (".git", ".gitattributes", ".github", ".gitignore")
 
@@ -323,10 +325,10 @@ def _differences(signed: Bytes, manifest: Manifest, where: str) -> Iterator[Faul
         (extra, "not signed"),
     ):
         for name in names:
-            yield Fault("contradicted", where, f"{name}: {what}")
+            yield Fault("contradicted", where, f"{shown(name, _LONGEST_NAME)}: {what}")
     for name in unlisted:
         if _within(name, left):
-            yield Fault("cannot be checked", where, f"{name}: its signer left it out")
+            yield Fault("cannot be checked", where, f"{shown(name, _LONGEST_NAME)}: its signer left it out")
 
 
 def _within(name: str, left: set[str]) -> bool:

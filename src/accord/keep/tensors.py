@@ -9,12 +9,12 @@ kept. Runs without torch and without the safetensors package.
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple, NoReturn, cast
 
 from accord.errors import Unreadable
+from accord.keep.untrusted import once
 
 __all__ = ["JOINED", "LONGEST_HEADER", "Head", "Piece", "Tensor", "pieces", "read_head"]
 
@@ -116,19 +116,11 @@ def _header(file: Path, text: bytes) -> dict[str, object]:
         _wrong(file, "a header that begins with {", repr(text[:20]))
     try:
         value: object = json.loads(
-            text.decode("utf-8"), object_pairs_hook=_once, parse_constant=_no_number, parse_float=_no_number
+            text.decode("utf-8"), object_pairs_hook=once, parse_constant=_no_number, parse_float=_no_number
         )
     except (ValueError, RecursionError) as error:
         raise Unreadable(file, "safetensors, whose header is a JSON object in UTF-8", str(error)) from error
     return cast("dict[str, object]", value)
-
-
-def _once(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        names = [name for name, _ in pairs]
-        raise ValueError(f"{next(n for n in names if names.count(n) > 1)!r} stands twice")
-    return found
 
 
 def _no_number(text: str) -> NoReturn:
@@ -152,11 +144,24 @@ def _tensor(file: Path, name: str, value: object) -> Tensor:
     if shape is None or offsets is None or len(offsets) != 2:
         _wrong(file, f"shape and data_offsets of {name} in whole numbers from 0 on", str(entry)[:200])
     begin, end = offsets
-    bits = _WIDTH[dtype] * math.prod(shape)
+    bits = _WIDTH[dtype] * _items(shape, 8 * (end - begin))
     if end < begin or 8 * (end - begin) != bits:
         needed = f"{bits // 8:,}" if bits % 8 == 0 else f"{bits} bits, no whole number of"
         _wrong(file, f"{name} to take {needed} bytes for its shape", f"{end - begin:,}")
     return Tensor(name, dtype, shape, begin, end)
+
+
+def _items(shape: tuple[int, ...], enough: int) -> int:
+    """How many items have this shape; any number above ``enough`` where it is more. The whole product of a
+    million sizes that a header may name would take hours."""
+    if 0 in shape:
+        return 0
+    items = 1
+    for size in shape:
+        items *= size
+        if items > enough:
+            break
+    return items
 
 
 def _sizes(value: object) -> tuple[int, ...] | None:

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from accord.errors import Refused, Unreadable
 from accord.keep.archive import Archive
-from accord.keep.attested import contradictions, envelopes, homes, read_entry
+from accord.keep.attested import breaches, checked_chain, contradictions, envelopes, homes, withdrawn
 from accord.keep.copies import Copies
 from accord.keep.examining import Examination, How, unread
 from accord.keep.faults import Fault, worst
@@ -24,6 +24,7 @@ from accord.keep.manifest import Manifest
 from accord.keep.ocfl import object_key
 from accord.keep.outgoing import own_files
 from accord.keep.recovery import locked
+from accord.keep.retirement import standing
 from accord.keep.roles import Roles
 from accord.keep.roots import check_roots
 from accord.keep.statements import Chain
@@ -39,18 +40,21 @@ _SILENT = Silent()
 
 
 class Wanted(NamedTuple):
-    """What to verify. ``only``: an object, and the family that it names; else ``every`` byte, or else those
-    that are due. ``pace``: bytes a second at most."""
+    """What to verify. ``only``: every byte of an entry, and of the family that it names; else ``every`` byte,
+    or else those that are due. ``anew``: nothing counts that a run which was killed had read. ``pace``: bytes
+    a second at most."""
 
     only: str = ""
     every: bool = False
     repair: bool = False
     pace: float | None = None
     threads: int = 2
+    anew: bool = False
 
 
 class Verified(NamedTuple):
-    """All that was found. ``objects`` were looked at; of them ``files`` and ``size`` bytes were read again.
+    """All that was found. ``objects`` were looked at; of them ``files`` and ``size`` bytes were read again,
+    and ``left`` files were not: that was done, or they were written, within 90 days.
 
     ``copies``: in how many places each of them lies whole, at the least, of those ``asked`` for.
     """
@@ -62,6 +66,7 @@ class Verified(NamedTuple):
     objects: int
     files: int
     size: int
+    left: int
     resumed: bool
     copies: int
     asked: int
@@ -87,17 +92,17 @@ def verify(
         raise Refused(f"{folder}: holds no archive\n  name one with --archive")
     steps = steps or Steps()
     with disk(folder), locked(folder / "work" / "locks", "fixity", 0.0, progress):
-        copies = Copies.read(folder / "keys" / "copies.toml")
+        copies, unread = _listed(folder / "keys" / "copies.toml")
         places = (Place("", folder), *copies.places)
         mended, faults = check_roots(places, wanted.repair, steps)
         for place in places:
             # What a killed writer left is finished; where that cannot be, it is found wanting below.
-            with suppress(Refused, Unreadable):
+            with suppress(Refused, Unreadable, OSError):
                 Archive.open(place.folder, clock, progress, steps)
         checks = Checks(folder / "fixity", clock)
         found = Examination(places, checks, clock, steps, progress)
         keys, roles, wrong = _people(folder / "keys")
-        found.mended, found.faults = mended, [*faults, *wrong]
+        found.mended, found.faults = mended, [*faults, *unread, *wrong]
         return _Verification(Archive(folder, clock, progress, steps, 60.0), found, checks, places).run(
             wanted, copies, keys, roles
         )
@@ -109,7 +114,7 @@ def overdue(archive: Archive, clock: Callable[[], float]) -> tuple[Fault, ...]:
     found: list[Fault] = []
     for urn in archive.objects():
         last = checks.last("", object_key(urn))
-        created = datetime.fromisoformat(archive.versions(urn)[-1].created).timestamp()
+        created = datetime.fromisoformat(archive.versions(urn)[0].created).timestamp()
         if due(last, created, clock()):
             found.append(Fault("cannot be checked", urn, unread(last, created, clock())))
     return tuple(found)
@@ -124,22 +129,25 @@ class _Verification:
     def run(self, wanted: Wanted, copies: Copies, keys: Keys, roles: Roles) -> Verified:
         found, checks = self._found, self._checks
         known = found.survey()
-        chosen = self._named(known, wanted.only) if wanted.only else ""
+        entries = [key for key in known if found.id(key).startswith(_ENTRY)]
+        chosen = self._named(entries, wanted.only) if wanted.only else ""
         every = wanted.every or (not chosen and checks.unfinished("all"))
-        resumed = checks.begin(chosen or ("all" if every else "due"))
+        resumed = checks.begin(chosen or ("all" if every else "due"), wanted.anew)
         how = How(not (chosen or every), wanted.repair)
-        entries = [key for key in known if found.id(key).startswith(_ENTRY) and chosen in ("", key)]
+        others = [key for key in known if key not in entries]
+        entries = [chosen] if chosen else entries
         chains: dict[str, Chain] = {}
         with Reader(wanted.threads, Pace(wanted.pace), found.progress) as reader:
             found.look(reader, entries, how, {})
             for key in entries:
-                chains[found.id(key)] = read_entry(found.id(key), self._files(key), keys, roles, None)[0]
+                chains[found.id(key)] = checked_chain(found.id(key), self._files(key), keys, roles, None)[0]
             signed = _signed(chains)
-            others = [key for key in known if not found.id(key).startswith(_ENTRY)]
-            others = [key for key in others if chosen in ("", key) or found.id(key) in signed]
+            others = [key for key in others if not chosen or found.id(key) in signed]
             found.look(reader, others, how, signed)
         self._statements(entries, chains, keys, roles)
         self._copies(copies, chains)
+        if not chosen:
+            self._unnamed(others, signed)
         checks.end()
         return Verified(
             tuple(dict.fromkeys(found.faults)),
@@ -149,19 +157,20 @@ class _Verification:
             len(entries) + len(others),
             found.files,
             found.size,
+            found.left,
             resumed,
             min(found.whole.values(), default=len(self._places)),
             copies.asked,
         )
 
-    def _named(self, known: list[str], given: str) -> str:
-        """The key of the object with this id, or whose id's last part begins so and no other's."""
-        ids = {self._found.id(key): key for key in known}
+    def _named(self, entries: list[str], given: str) -> str:
+        """The key of the entry with this id, or whose id's last part begins so and no other's."""
+        ids = {self._found.id(key): key for key in entries}
         near = [urn for urn in ids if urn == given or urn.rpartition(":")[2].startswith(given)]
         if len(near) == 1:
             return ids[near[0]]
-        which = f"{len(near)} objects have an id that begins so" if near else "no object has that id"
-        raise Refused(f"{given}: {which}\n  accord verify --json lists the entries")
+        which = f"{len(near)} entries have an id that begins so" if near else "no entry has that id"
+        raise Refused(f"{given}: {which}\n  accord keep list names them all")
 
     def _files(self, key: str) -> dict[str, bytes]:
         return envelopes(self._found.agreed[key], [place.object(key) for place in self._places])
@@ -172,11 +181,24 @@ class _Verification:
         families = {found.id(key): agreed for key, agreed in found.agreed.items()}
         for key in entries:
             urn = found.id(key)
-            if found.agreed[key].against or found.agreed[key].newest is None:
+            newest = found.agreed[key].newest
+            if found.agreed[key].against or newest is None:
                 continue  # told already
             model = self._model(chains[urn])
-            chains[urn], faults = read_entry(urn, self._files(key), keys, roles, model)
+            chains[urn], faults = checked_chain(urn, self._files(key), keys, roles, model)
             found.faults += [*faults, *contradictions(urn, chains[urn], families)]
+            found.faults += withdrawn(urn, newest)
+            broken = breaches(chains[urn], standing(chains[urn]), newest.versions[-1].state)
+            found.faults += [fault._replace(where=f"{urn}/{fault.where}") for fault in broken]
+
+    def _unnamed(self, others: list[str], signed: Mapping[str, Mapping[int, set[str]]]) -> None:
+        """Versions that nobody signed: what a killed ``accord keep`` left, or what somebody put there."""
+        found = self._found
+        for key in others:
+            bare = sorted(set(range(1, found.agreed[key].head + 1)) - signed.get(found.id(key), {}).keys())
+            if bare:
+                numbers = ", ".join(map(str, bare))
+                found.notes.append(f"{found.id(key)}: no statement that holds names version {numbers}")
 
     def _model(self, chain: Chain) -> Manifest | None:
         """The files that the statements have to be about, where the family is sound enough to say."""
@@ -211,14 +233,25 @@ class _Verification:
             found.faults.append(Fault("cannot be checked", where, f"{line}; {remedy}"))
 
 
+def _listed(file: Path) -> tuple[Copies, tuple[Fault, ...]]:
+    """The copies, none where the list of them cannot be read; and what is wrong with it."""
+    try:
+        return Copies.read(file), ()
+    except Unreadable as error:
+        return Copies(), (_unread(error),)
+
+
 def _people(folder: Path) -> tuple[Keys, Roles, tuple[Fault, ...]]:
     """Public keys, roles, and what is wrong with either."""
     keys = public_keys(folder)
     try:
         return keys, Roles.read(folder), keys.faults
     except Unreadable as error:
-        fault = Fault("contradicted", error.file, f"expected {error.expected}; found {error.found}")
-        return keys, Roles(), (*keys.faults, fault)
+        return keys, Roles(), (*keys.faults, _unread(error))
+
+
+def _unread(error: Unreadable) -> Fault:
+    return Fault("contradicted", error.file, f"expected {error.expected}; found {error.found}")
 
 
 def _signed(chains: Mapping[str, Chain]) -> dict[str, dict[int, set[str]]]:

@@ -25,6 +25,7 @@ __all__ = ["Ends", "bounded_mean"]
 Ends = tuple[float, float]
 
 _DRAWS = 5000
+_TAIL = 4  # draws, at least, beyond an end
 
 
 def bounded_mean(
@@ -33,8 +34,10 @@ def bounded_mean(
     ends: Ends = (0.0, 1.0),
     times: float = 1.0,
     draws: int = _DRAWS,
+    level: float = 0.95,
 ) -> Interval:
-    """The mean with its 95 % interval; ``times``: as if each value had been seen so often.
+    """The mean with its interval; ``times``: as if each value had been seen so often. A level so near to 1
+    that ``draws`` cannot tell its quantiles, ValueError.
 
     None of two, so at most 1 − √.025; twenty prompts that all keep a rule may stand for .83 of them.
 
@@ -49,13 +52,16 @@ def bounded_mean(
         raise ValueError(f"values of shape {values_P.shape} in [{a}, {b}]: expected one or more in a row")
     if not (np.isfinite(values_P).all() and values_P.min() >= a and values_P.max() <= b):
         raise ValueError(f"a value lies outside [{a}, {b}]: {values_P.min()} to {values_P.max()}")
+    tail = (1 - level) / 2
+    if not _TAIL <= draws * tail < draws / 2:
+        raise ValueError(f"level {level} of {draws} draws: expected {_TAIL} draws beyond either end, or more")
     mean, size = float(np.sort(values_P).mean()), values_P.size * times
     if np.isin(values_P, ends).all():
-        exact = clopper_pearson(float((values_P == b).sum()) * times, size)  # pyright: ignore[reportArgumentType]
+        exact = clopper_pearson(float((values_P == b).sum()) * times, size, level)  # pyright: ignore[reportArgumentType]
         return Interval(mean, a + (b - a) * exact.low, a + (b - a) * exact.high)
     level_U, count_U = np.unique(values_P, return_counts=True)
     weight_DU = rng.standard_gamma(count_U * times, size=(draws, level_U.size))
     end_D = rng.standard_exponential(draws)
     whole_D, sum_D = weight_DU.sum(axis=1) + end_D, weight_DU @ level_U
     low, high = (sum_D + a * end_D) / whole_D, (sum_D + b * end_D) / whole_D
-    return Interval(mean, float(np.quantile(low, 0.025)), float(np.quantile(high, 0.975)))
+    return Interval(mean, float(np.quantile(low, tail)), float(np.quantile(high, 1 - tail)))

@@ -100,6 +100,7 @@ __all__ = [
     "digest",
     "finite",
     "read_record",
+    "told_record",
 ]
 
 KINDS: dict[str, type[Record]] = {
@@ -137,3 +138,13 @@ def read_record(kind: str, body: Mapping[str, object]) -> Record:
     if kind not in KINDS:
         raise ValueError(f"unknown record kind {kind!r}; known: {', '.join(sorted(KINDS))}")
     return KINDS[kind].model_validate(body)
+
+
+def told_record(told: Mapping[str, object]) -> Record:
+    """The record of a table that has its kind and id beside its fields. ValueError where it was changed since
+    it was written; KeyError without kind or id."""
+    body = {name: value for name, value in told.items() if name not in ("kind", "id")}
+    record = read_record(str(told["kind"]), body)
+    if record.id != told["id"]:
+        raise ValueError(f"the {record.kind} {told['id']!s:.12} was changed since it was written")
+    return record

@@ -114,7 +114,8 @@ class ModelRef(Record):
 class Entry(Record):
     """A finished stage: its result, and whether the evidence gate was passed (``explore``: ungated).
 
-    ``step`` counts its updates; ``kept`` is the update whose weights are the result, where not the last.
+    ``pushes``: whether its method may push answers down; one that does not needs no gate. ``step`` counts its
+    updates; ``kept`` is the update whose weights are the result, where not the last.
     """
 
     kind: ClassVar[str] = "entry"
@@ -127,4 +128,5 @@ class Entry(Record):
     model: str
     kept: int | None = None
     gated: bool = False
+    pushes: bool = True
     seconds: float = 0.0

@@ -81,9 +81,10 @@ class Standing(_Part):
 class Portrait(Record):
     """What a model does with the sealed half of a values document, as it was found: levels, no change.
 
-    ``policy`` says which weights, ``values`` is the digest of the document. ``samples`` own answers to each
-    prompt and ``told`` ones with the principle before it, of ``max_tokens`` at ``temperature``. ``outcomes``:
-    principles that are compared and have no target. ``audit``: the folder of its audit, "" for none.
+    ``policy`` says which weights, ``values`` is the digest of the document, ``checks`` that of the programs
+    that check it, by their code. ``samples`` own answers to each prompt and ``told`` ones with the principle
+    before it, of ``max_tokens`` at ``temperature``. ``outcomes``: principles that are compared and have no
+    target. ``audit``: the folder of its audit, "" for none.
     """
 
     kind: ClassVar[str] = "portrait"
@@ -92,6 +93,7 @@ class Portrait(Record):
     model: str
     policy: str
     values: str
+    checks: str = ""
     depth: Literal["values", "quick", "standard", "full"] = "values"
     samples: int = Field(ge=1)
     told: int = Field(ge=1)

@@ -22,6 +22,7 @@ __all__ = ["Beside", "beside", "write_beside"]
 
 Row = Mapping[str, str]
 _NONE = "–"
+_SETTING, _FIGURE = "setting", "figure"
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,11 @@ class Beside:
     two: str
     says: tuple[str, ...]
     tables: tuple[tuple[str, tuple[Row, ...]], ...]
+
+    @property
+    def page(self) -> str:
+        """What its page is called where nobody says: a file of this folder, wherever the runs lie."""
+        return f"{Path(self.one).name}-{Path(self.two).name}.html"
 
     def json(self) -> dict[str, JSON]:
         """All of it as JSON."""
@@ -74,13 +80,17 @@ def write_beside(found: Beside, out: Path) -> Path:
 def _names(one: Path, two: Path) -> tuple[str, str]:
     """What each is called; two runs of one name are told apart by where they lie."""
     names = (one.resolve().name, two.resolve().name)
-    return names if names[0] != names[1] else (str(one), str(two))
+    if names[0] == names[1]:
+        return str(one), str(two)
+    # A run may be called as the first column is.
+    first, second = (f"run {name}" if name in (_SETTING, _FIGURE) else name for name in names)
+    return first, second
 
 
 def _says(reports: Sequence[RunReport], names: Sequence[str], settings: Sequence[Row]) -> Iterator[str]:
     for name, report in zip(names, reports, strict=True):
         yield f"{name}: {report.headline}"
-    told = ", ".join(row["setting"] for row in settings[:6])
+    told = ", ".join(row[_SETTING] for row in settings[:6])
     more = f" and {len(settings) - 6} more" if len(settings) > 6 else ""
     yield f"their plans differ in {told}{more}" if settings else "their plans are equal"
     if reports[0].base != reports[1].base:
@@ -92,11 +102,11 @@ def _settings(plans: Sequence[Plan], names: Sequence[str]) -> Iterator[Row]:
     for path in dict.fromkeys([*flat[0], *flat[1]]):
         values = [one.get(path, _NONE) for one in flat]
         if values[0] != values[1]:
-            yield {"setting": path, **dict(zip(names, values, strict=True))}
+            yield {_SETTING: path, **dict(zip(names, values, strict=True))}
 
 
 def _flat(path: str, value: JSON) -> Iterator[tuple[str, str]]:
-    """Every setting with its path; a stage or part of a list goes by its name."""
+    """Every setting with its path; a stage or part of a list goes by its name, those of one name by turns."""
     if isinstance(value, Mapping):
         for key, inner in value.items():
             yield from _flat(f"{path}.{key}" if path else key, inner)
@@ -105,9 +115,10 @@ def _flat(path: str, value: JSON) -> Iterator[tuple[str, str]]:
         and not isinstance(value, str)
         and any(isinstance(x, Mapping) for x in value)
     ):
-        for place, inner in enumerate(value):
-            name = inner.get("name", place) if isinstance(inner, Mapping) else place
-            yield from _flat(f"{path}.{name}", inner)
+        names = [inner.get("name", n) if isinstance(inner, Mapping) else n for n, inner in enumerate(value)]
+        for place, (name, inner) in enumerate(zip(names, value, strict=True)):
+            again = f" ({names[: place + 1].count(name)})" if names.count(name) > 1 else ""
+            yield from _flat(f"{path}.{name}{again}", inner)
     else:
         yield path, visible(str(value))
 
@@ -119,17 +130,18 @@ def _by_stage(
 ) -> Iterator[Row]:
     """Rows by what they are called, with one column for each run."""
     found: list[dict[str, str]] = []
+    many = any(len(report.stages) > 1 for report in reports)
     for report in reports:
-        many = len(report.stages) > 1
-        rows = {
-            (f"{stage.name}: {what}" if many else what): text
-            for stage in report.stages
-            for what, text in told(stage)
-        }
+        rows: dict[str, str] = {}
+        for stage in report.stages:
+            for what, text in told(stage):
+                name = f"{stage.name}: {what}" if many else what
+                again = sum(one.partition(" (no. ")[0] == name for one in rows)
+                rows[f"{name} (no. {again + 1})" if again else name] = text
         found.append(rows)
     for what in dict.fromkeys([*found[0], *found[1]]):
         yield {
-            "figure": what,
+            _FIGURE: what,
             **{name: rows.get(what, _NONE) for name, rows in zip(names, found, strict=True)},
         }
 

@@ -16,6 +16,7 @@ from accord.reports.words import visible
 __all__ = ["Arm", "points"]
 
 _WIDTH, _LEFT, _RIGHT, _TOP, _ROW, _FLOOR = 640.0, 150.0, 24.0, 44.0, 34.0, 46.0
+_EDGE = 12.0  # where the title begins: a question is longer than the axis
 _STYLE = (
     "text{font:13px system-ui,sans-serif;fill:#333}.axis{fill:#666}.grid{stroke:#ddd}"
     ".mean{fill:#0b5fa5}.whisker{stroke:#0b5fa5;stroke-width:2.5}.seed{fill:#0b5fa5;fill-opacity:.4}"
@@ -45,7 +46,7 @@ def points(title: str, axis: str, arms: Sequence[Arm]) -> str:
     def across(value: float) -> float:
         return _LEFT + (value - low) / (high - low) * (_WIDTH - _LEFT - _RIGHT)
 
-    parts = [_text(_LEFT, 20, title, "", "start")]
+    parts = [_text(_EDGE, 20, title, "", "start")]
     for mark in ticks(low, high):
         x = _px(across(mark))
         parts.append(f'<line class="grid" x1="{x}" y1="{_px(_TOP - 10)}" x2="{x}" y2="{_px(floor)}"/>')

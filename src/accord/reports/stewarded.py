@@ -145,7 +145,8 @@ class Needed:
 
 @dataclass(frozen=True)
 class SubRun:
-    """A run that a step made, from its own report. ``pressure``: label, figure and remark."""
+    """A run that a step made, from its own report. ``pressure``: label, figure and remark; ``lowered``: the
+    share of answers and of tokens that each stage pushed down, None where nothing tells."""
 
     name: str
     state: str
@@ -159,6 +160,12 @@ class SubRun:
     acceptances: tuple[Decided, ...]
     crossings: tuple[Crossed, ...]
     warnings: tuple[str, ...]
+    lowered: tuple[tuple[str, float | None], ...] = ()
+
+    @property
+    def read(self) -> bool:
+        """Whether its report could be read."""
+        return self.state != "unreadable"
 
 
 @dataclass(frozen=True)

@@ -41,6 +41,7 @@ from accord.values_tables import Principle, parsed
 __all__ = ["gather_stewardship", "write_stewardship"]
 
 _EXAMPLES = 6
+_HELD = "held already: no target of training; its own answers are among those that hold it, and it is watched"
 _STEPS = {
     "amplify": "Amplify what it does itself",
     "revised": "Learn its own revised answers",
@@ -53,11 +54,13 @@ def write_stewardship(folder: Path, out: Path | None = None) -> Path:
     from accord.reports.stewardship_page import render
 
     report = gather_stewardship(folder)
-    page = render(report)
     if out is not None:
         make_folder(out.parent)
-        write_aside(out, page)
+        # The pages of its runs lie beside the stewardship's own, not beside this one.
+        runs = tuple(replace(run, link="") for run in report.runs)
+        write_aside(out, render(replace(report, runs=runs)))
         return out
+    page = render(report)
     write_aside(folder / "report.json", json.dumps(report.json(), ensure_ascii=False, indent=1) + "\n")
     write_aside(folder / "report.html", page)
     return folder / "report.html"
@@ -189,7 +192,7 @@ def _untrained(base: Portrait | None, contested: Sequence[str]) -> Iterator[tupl
     """What was left alone, and why."""
     for one in base.standings if base else ():
         if one.verdict == "held":
-            yield f"{one.principle}, {one.slice}", "held already: nothing is trained, it is watched"
+            yield f"{one.principle}, {one.slice}", _HELD
         elif one.verdict == "no evidence":
             yield f"{one.principle}, {one.slice}", f"no evidence: {one.why}"
     for name in contested:
@@ -265,15 +268,8 @@ def _talks(chronicle: Chronicle) -> Iterator[Talked]:
             for offer in _tables(one["proposals"])
         ]
         tried = cast("dict[str, JSON]", one["tried"])
-        yield Talked(
-            str(one["principle"]),
-            str(one["slice"]),
-            str(one["outcome"]),
-            str(one["says"]),
-            str(tried["id"]),
-            tuple(words),
-            tuple(proposals),
-        )
+        about = {key: str(one[key]) for key in ("principle", "slice", "outcome", "says")}
+        yield Talked(**about, record=str(tried["id"]), words=tuple(words), proposals=tuple(proposals))
 
 
 def _answer(one: Acceptance | None) -> str:
@@ -328,7 +324,7 @@ def _commands(chronicle: Chronicle, gate: Mapping[str, JSON]) -> Iterator[tuple[
     asked = chronicle.asked
     values = quote(str(asked["values"]))
     yield f"accord resume {here}", "go on, or write this report anew"
-    yield f"accord run --model {quote(str(asked['model']))} --values {values}", "ask the same anew"
+    yield f"accord run --model {quote(str(asked['model']))} --values {values}", "ask anew, at full effort"
     portraits = quote(str(asked["portraits"]))
     yield f"grep -rn RECORD {here} {portraits} --include='*.json*'", "every line that names a record"
     for command in cast("list[str]", gate.get("commands", [])):
@@ -369,7 +365,8 @@ def _exceptions(chronicle: Chronicle, runs: Sequence[SubRun]) -> Iterator[Except
     for run in runs:
         for one in run.acceptances:
             yield Excepted(f"a Pause of {run.name} at update {one.step}", one.by, one.reason, one.record)
-        yield from signed(chronicle.folder / run.name)
+        if run.read:
+            yield from signed(chronicle.folder / run.name)
     offers = {one.id: one for one in chronicle.records() if isinstance(one, Proposal)}
     for one in chronicle.records():
         if isinstance(one, Acceptance):
@@ -388,6 +385,9 @@ def _warnings(changes: Sequence[Changed], runs: Sequence[SubRun]) -> Iterator[st
     for run in runs:
         if run.taken:
             yield from (f"{run.name}: {warning}" for warning in run.warnings)
+        if not run.read:
+            says = "what it pressed with, and who answered for it, is not in this report"
+            yield f"{run.name} cannot be read: {says}: {run.headline}"
 
 
 def _points(change: Figure) -> str:

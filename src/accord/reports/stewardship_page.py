@@ -52,7 +52,7 @@ def _filters() -> dict[str, Callable[..., object]]:
 
 
 def _stood(one: Stood) -> _Row:
-    marks = [_mark("now", one.own)] if one.own else []
+    marks = [_mark("now", one.own)]
     cells = (_share(one.own), _share(one.told), _share(one.best))
     return _Row(
         one.principle,

@@ -219,9 +219,11 @@ def _stamp(plan: Plan, logs: Sequence[StageLog], ruling: Ruling | None) -> str:
         exceptions = f" with {counted(len(ruling.signed), 'exception')}" if ruling.signed else ""
         name = ruling.decision.id[:12]
         return f"For a model to keep: the evidence gate was passed{exceptions} (Decision {name}, in {KEPT})."
+    if all(log.entry is not None and not log.entry.pushes for log in logs):
+        return "For a model to keep: no stage of this run pushes answers down, so it needed no evidence gate."
     return (
-        "For a model to keep, UNGATED: no evidence gate was passed. A run that pushes nothing down may start "
-        "without it; its result still has to pass before it is kept."
+        "For a model to keep, UNGATED: no evidence gate was passed. A run that pushes nothing down needs "
+        "none, and says so here once it has finished; any other is not kept."
     )
 
 

@@ -8,8 +8,9 @@
 - ``amplify.py``: what is within reach; ``variants.py`` the plans, ``mixing.py`` their source, ``anchored.py``
   their method, ``approved.py`` their score. ``constitution.py``: answers revised under a principle,
   ``reviser.py`` a model that does it, ``ledger.py`` the records of it.
-- ``dialogue.py``: a divergence put to the model; ``sitting.py`` its course, ``talk.py`` and ``choices.py``
-  what is asked, ``conversed.py`` what it came to, ``resolutions.py`` the ways out and what a person answers.
+- ``dialogue.py``: a divergence put to the model; ``sitting.py`` its course, ``own.py`` what it does already,
+  ``talk.py`` and ``choices.py`` what is asked, ``conversed.py`` what it came to, ``resolutions.py`` the ways
+  out and what a person answers.
 - ``trial.py``: a plan of the steward's, run by its name, and what its result then does; ``drift.py`` how far
   that came; ``effort.py`` how much is spent.
 - ``requirements.py``: the evidence gate as a whole; ``guarded.py``, ``provenance.py``, ``succession.py``:

@@ -6,8 +6,9 @@ the prompts at hand is chosen (2509.04259: what is forgotten follows that figure
 
 1. *Reached* is the share itself at or above the target in every slice. Whether that is shown is the class of
    the standing: a slice with few prompts cannot be shown to be held, whatever was trained.
-2. The figures of variants that were not chosen stay in the result. Of several that reach it by luck one is
-   chosen by another figure, so the share of the chosen one is not the largest of several.
+2. The figures of variants that were not chosen stay in the result. The chosen one is not that of the largest
+   share: it is chosen by another figure among those that reach. But which reach is read on the prompts that
+   say afterwards what it came to, so its share is a little too high rather than too low; ``why`` says so.
 3. A variant that is shown to lose what the base ``held`` is not chosen. Training halves of what it held are
    among the anchor's prompts.
 4. Every training prompt is of a training half; unrelated prompts that a sealed half holds are left out, and

@@ -17,7 +17,7 @@ from pydantic import PrivateAttr
 from accord.errors import PlanError
 from accord.part import Part
 from accord.ports import Desk, Overseer
-from accord.records import By, Graded, Judgment, Kind, Prompt, Question, digest
+from accord.records import PASSING, By, Graded, Judgment, Kind, Prompt, Question, digest
 from accord.values import Values, read_values
 
 __all__ = ["PRINCIPLES", "Approved"]
@@ -66,6 +66,10 @@ class Approved(Part):
         graded = {one: _grade(judgment) for one, judgment in zip(asked, said, strict=True)}
         told = {"question": question.id, "shown": question.responses}
         by = By(type="program", name="approved", config=self.config)
+        for judgment in said:
+            if judgment.abstention in PASSING:  # it failed, and did not look
+                failed = {"abstention": judgment.abstention, "note": judgment.note}
+                return Judgment.model_validate({**told, "by": by, **failed})
         unknown = [one for one, grade in graded.items() if grade is None]
         broken = [one for one, grade in graded.items() if grade is not None and grade < 1]
         broken += [one for one in unknown if values[one].hard]

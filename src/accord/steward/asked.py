@@ -30,11 +30,18 @@ def check(model: str, values: Values, effort: Effort, terms: Terms) -> None:
 
 def told_terms(terms: Terms, runs: Path) -> dict[str, JSON]:
     """Terms as they are kept: files and folders by their whole path."""
-    unrelated = str(Path(terms.unrelated).resolve()) if Path(terms.unrelated).is_file() else terms.unrelated
     store = terms.store or f"sqlite:///{(runs / 'accord.db').resolve()}"
-    judges = None if terms.judges is None else cast("dict[str, JSON]", terms.judges._asdict())
+    judges: dict[str, JSON] | None = None
+    if terms.judges is not None:
+        judges = {name: _whole(file) if file else None for name, file in terms.judges._asdict().items()}
     guard = None if terms.guard is None else dict(terms.guard)
-    told = {"unrelated": unrelated, "learner": terms.engine, "guard": guard, "store": store, "judges": judges}
+    told = {
+        "unrelated": _whole(terms.unrelated),
+        "learner": terms.engine,
+        "guard": guard,
+        "store": store,
+        "judges": judges,
+    }
     return {**cast("dict[str, JSON]", terms._asdict()), **cast("dict[str, JSON]", told)}
 
 
@@ -43,3 +50,8 @@ def read_terms(told: Mapping[str, JSON]) -> Terms:
     judges = cast("dict[str, str | None] | None", told["judges"])
     read = {**told, "learner": PartTable.model_validate(told["learner"])}
     return Terms(**{**read, "judges": None if judges is None else Judges(**judges)})  # pyright: ignore[reportArgumentType]
+
+
+def _whole(name: str) -> str:
+    """A file by its whole path; what names no file here stays as it is."""
+    return str(Path(name).resolve()) if Path(name).is_file() else name

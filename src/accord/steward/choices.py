@@ -11,6 +11,8 @@
 2. An order that changes the option leaves that wording without a choice. Undecided agrees with nothing.
 3. The prompt is the unit: wordings and orders of one prompt are no new evidence.
 4. κ clearly under 0 is a finding, told as such, and no ground to go on: what it says is not what it does.
+5. Of a model that always does the same κ tells how it takes a rule and its opposite, and nothing of single
+   prompts: one that goes by the rule's wording alone comes out right as a whole, or wrong as a whole.
 """
 
 from __future__ import annotations

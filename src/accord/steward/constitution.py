@@ -6,10 +6,12 @@
                 within [.4, .6] where the judge reasons aloud; online_dpo
 
 1. Principles are sampled among those of the divergent slices that the prompt belongs to: nothing else is
-   being settled. A revision is drawn under its critique's principle.
-2. A chain ends where the critique has no point, somebody abstains, or the text no longer changes. A program
-   that judges the principle is asked whether the last text keeps it, and no hard principle is broken; what is
-   not approved is not trained on, and counted. Without one every changed text is.
+   being settled. A revision is drawn under its critique's principle. Stage two has one set of principles for
+   all its prompts: those of every divergent slice.
+2. A chain ends where the critique has no point, somebody abstains, or the text no longer changes. The
+   programs of its principles are asked whether the last text keeps them, and those of the hard ones whether
+   it breaks any; what they do not approve is not trained on. Texts of a principle without a program are
+   learnt ``unjudged``, and counted. Who fails for the moment ends nothing: the same call asks again.
 3. Stage two pushes answers down. For the purpose ``model`` it stands behind the gate, and is not begun here
    unless it was ``allowed``; the run itself then asks for the passing Decision.
 4. Over-training shows as boilerplate: the guard's indicators run on these stages as on any other.
@@ -29,17 +31,31 @@ from pydantic import JsonValue
 
 from accord.auditing import Engine
 from accord.desk import FrontDesk
-from accord.errors import PlanError, Unsayable
+from accord.errors import Away, PlanError, Unsayable
 from accord.overseers.constitution import Constitution as Drawing
+from accord.overseers.program import Program
 from accord.part import Part
 from accord.plan import PartTable, Plan
 from accord.ports import Overseer, Seated
 from accord.progress import Progress
-from accord.records import JSON, Critiqued, Graded, Instrument, Kind, Prompt, Question, Response, Revised
+from accord.records import (
+    JSON,
+    PASSING,
+    Critiqued,
+    Graded,
+    Instrument,
+    Judgment,
+    Kind,
+    Prompt,
+    Question,
+    Response,
+    Revised,
+)
 from accord.records.portraits import Standing
-from accord.steward.approved import PRINCIPLES, Approved
+from accord.steward.approved import PRINCIPLES
 from accord.steward.effort import Effort
 from accord.steward.ledger import Ledger
+from accord.steward.revised import plan_of
 from accord.steward.reviser import Reviser
 from accord.steward.trial import Bench, Order, Variant, bench, chosen
 from accord.steward.variants import Terms, guard_of
@@ -50,7 +66,7 @@ __all__ = ["TIMES", "Constituted", "Second", "constitute"]
 
 FILE = "constituted.json"
 TIMES = 4
-_ROWS = 16  # of one window of revisions and unrelated answers
+_FIRST = "revised"
 _CRITIQUE = "What in the answer goes against the principle?"
 _REVISE = "Write the answer anew so that it keeps the principle."
 
@@ -66,8 +82,9 @@ class Second(NamedTuple):
 
 class Constituted(NamedTuple):
     """What came of it. ``drafts`` were criticised, ``changed`` ended as another text, ``kept`` texts were
-    trained on; ``firings``: how often each principle was drawn. ``second``: stage two, or in words why it was
-    not begun. ``model``: of the stages that reach every target and lose nothing that with the least drift.
+    trained on, ``unjudged`` of them under a principle that no program judges; ``firings``: how often each
+    principle was drawn. ``second``: stage two, or in words why it was not begun. ``model``: of the stages
+    that reach every target and lose nothing that with the least drift.
     """
 
     divergent: tuple[Standing, ...]
@@ -79,6 +96,7 @@ class Constituted(NamedTuple):
     second: Variant | str
     why: str
     model: Path | None
+    unjudged: int = 0
 
     def json(self) -> dict[str, JSON]:
         """Every figure."""
@@ -87,6 +105,7 @@ class Constituted(NamedTuple):
             "drafts": self.drafts,
             "changed": self.changed,
             "kept": self.kept,
+            "unjudged": self.unjudged,
             "firings": dict(self.firings),
             "first": None if self.first is None else self.first.json(),
             "second": self.second if isinstance(self.second, str) else self.second.json(),
@@ -110,7 +129,8 @@ def constitute(  # size: what a step of the steward is given
     held: Sequence[Standing] = (),
     second: Second | None = None,
 ) -> Constituted:
-    """Have the drafts revised, train on what is approved, and measure. Goes on where it was under its name.
+    """Have the drafts revised, train on what is approved, and measure. Goes on where it was under its name;
+    Away where a model or a judge failed for the moment.
 
     ``judge``: a model that criticises and revises, or an overseer that answers Critique and Revise.
     """
@@ -124,7 +144,7 @@ def constitute(  # size: what a step of the steward is given
         gauges = here.gauges(divergent)
         first: Variant | None = None
         if rows:
-            trained = here.trained("revised", _plan_one(here, rows, held))
+            trained = here.trained(_FIRST, plan_of(here, _FIRST, rows, held))
             first = here.measured(trained, divergent, gauges, held)
         after = _second(here, divergent, first, second)
         if isinstance(after, Variant):
@@ -144,6 +164,8 @@ class _Revising:
     divergent: tuple[Standing, ...]
     drafts: int = 0
     changed: int = 0
+    unjudged: int = 0
+    away: list[str] = field(default_factory=list[str])
     drawn: Counter[str] = field(default_factory=Counter[str])
 
     def rows(self) -> list[dict[str, JSON]]:
@@ -165,10 +187,16 @@ class _Revising:
 
         found = here.base.worker.run(all_revised())
         here.show.end()
-        pairs = [
-            (prompt.text, one.text) for (prompt, _), one in zip(drafts, found, strict=True) if one is not None
-        ]
-        return [{"prompt": asked, "completion": text} for asked, text in dict.fromkeys(pairs)]
+        if self.away:
+            count = f"{len(self.away)} of its questions not answered: {self.away[0]}"
+            raise Away(f"{count}\n  the same again goes on, and asks only these")
+        pairs = {
+            (prompt.text, one.text): self._judging(prompt)
+            for (prompt, _), one in zip(drafts, found, strict=True)
+            if one is not None
+        }
+        self.unjudged = sum(None in programs for programs in pairs.values())
+        return [{"prompt": asked, "completion": text} for asked, text in pairs]
 
     async def _revised(
         self, desk: FrontDesk, ledger: Ledger, prompt: Prompt, draft: Response
@@ -178,14 +206,14 @@ class _Revising:
         for turn in range(TIMES):
             overseer = self._drawing(prompt, turn)
             found = await self._once(desk, overseer, prompt, text)
-            if found is None or found.text == text.text:
+            if found is None or found.text == text.text.strip():
                 break
             ledger.take([found])
             ledger.commit()
             desk.hold([found])
             text = found
         self.here.show.advance()
-        if text.text == draft.text:
+        if text.text.strip() == draft.text.strip():
             return None
         self.changed += 1
         return text if await self._approved(desk, prompt, text) else None
@@ -196,11 +224,11 @@ class _Revising:
         """One critique and one revision; None where the chain ends."""
         question = _question(Kind.CRITIQUE, prompt, text, _CRITIQUE, ())
         self.drawn[overseer.principles[overseer.drawn(question)]] += 1
-        critique = await desk.ask(cast(Overseer, overseer), question)
+        critique = await self._asked(desk, cast(Overseer, overseer), question)
         if not isinstance(critique.verdict, Critiqued) or not critique.verdict.points:
             return None
         asked = _question(Kind.REVISE, prompt, text, _REVISE, (critique.id,))
-        revision = await desk.ask(cast(Overseer, overseer), asked)
+        revision = await self._asked(desk, cast(Overseer, overseer), asked)
         if not isinstance(revision.verdict, Revised) or not revision.verdict.text.strip():
             return None
         try:
@@ -215,15 +243,28 @@ class _Revising:
         texts = tuple(dict.fromkeys(values[one].text for one in own))
         return Drawing(inner=self.reviser, principles=texts, seed=self.here.terms.seed + turn)
 
-    async def _approved(self, desk: FrontDesk, prompt: Prompt, text: Response) -> bool:
+    def _judging(self, prompt: Prompt) -> list[Program | None]:
+        """The programs of its principles, None for one without, and of the hard ones that have one."""
         values = self.here.values
         own = cast("Sequence[str]", prompt.columns[PRINCIPLES])
-        if any(values.program(one) is None for one in own):
-            return True
-        checks = Approved(values=str(values.file))
+        hard = [one.id for one in values.principles if one.hard and values.program(one.id) is not None]
+        return [values.program(one) for one in dict.fromkeys([*own, *hard])]
+
+    async def _approved(self, desk: FrontDesk, prompt: Prompt, text: Response) -> bool:
+        """Whether every program says that it keeps its principle; one that cannot tell does not."""
         question = Question(asks=Kind.GRADE, prompt=prompt.id, responses=(text.id,))
-        judged = await desk.ask(cast(Overseer, checks), question)
-        return isinstance(judged.verdict, Graded) and judged.verdict.scores["score"] == 1
+        for program in (one for one in self._judging(prompt) if one is not None):
+            judged = await self._asked(desk, cast(Overseer, program), question)
+            if not isinstance(judged.verdict, Graded) or judged.verdict.scores["score"] != 1:
+                return False
+        return True
+
+    async def _asked(self, desk: FrontDesk, overseer: Overseer, question: Question) -> Judgment:
+        """Its judgment. One that a second try may mend is noted: what rests on it does not count."""
+        said = await desk.ask(overseer, question)
+        if said.abstention in PASSING:
+            self.away.append(f"{said.abstention} {said.note.partition(' (traceback')[0]}")
+        return said
 
 
 def _reviser(here: Bench, judge: str | Overseer) -> Overseer:
@@ -265,25 +306,6 @@ def _question(
     return Question(
         asks=kind, prompt=prompt.id, responses=(text.id,), instrument=instrument, evidence=evidence
     )
-
-
-def _plan_one(here: Bench, rows: Sequence[Mapping[str, JSON]], held: Sequence[Standing]) -> Plan:
-    """sft on the revisions and, as many at most, the base's own answers to unrelated prompts."""
-    effort, terms = here.effort, here.terms
-    beside = here.anchor(held)[: len(rows)]
-    data = here.write([*rows, *beside])
-    every = max(1, effort.windows // 2)
-    stage: dict[str, JSON] = {
-        "name": "revised",
-        "windows": effort.windows,
-        "source": {"name": "offline", "data": data, "per_window": min(_ROWS, len(rows) + len(beside))},
-        "method": {"name": "sft"},
-        "learner": terms.paced(1.0),
-        "guard": guard_of(terms, effort, f"{terms.unrelated}:probe", every),
-    }
-    title = f"{here.order.name}-revised"
-    whole = {"name": title, "purpose": terms.purpose, "seed": terms.seed, "model": here.model}
-    return Plan.model_validate({**whole, "stage": [stage]})
 
 
 def _second(
@@ -340,6 +362,8 @@ def _plan_two(here: Bench, divergent: Sequence[Standing], model: Path, second: S
 def _done(revising: _Revising, kept: int, first: Variant | None, after: Variant | str) -> Constituted:
     drafts, changed = revising.drafts, revising.changed
     told = f"{changed} of {drafts} drafts came out otherwise, {kept} texts were approved"
+    if revising.unjudged:
+        told = f"{told.removesuffix('approved')}learnt, {revising.unjudged} of them judged by no program"
     tried = [one for one in (first, after) if isinstance(one, Variant)]
     place, why = chosen(tried)
     return Constituted(
@@ -352,4 +376,5 @@ def _done(revising: _Revising, kept: int, first: Variant | None, after: Variant 
         second=after,
         why=f"{told}; {why}" if tried else f"{told}: nothing to learn from",
         model=None if place is None else tried[place].model,
+        unjudged=revising.unjudged,
     )

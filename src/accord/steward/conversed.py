@@ -10,7 +10,7 @@ from accord.errors import PlanError
 from accord.maths.agreement import Kappa
 from accord.records import JSON, Acceptance, Prompt, Proposal, Reply, Response, Tried
 from accord.records.stewarding import CameTo
-from accord.steward.choices import Compared
+from accord.steward.choices import LEAST, Compared
 
 __all__ = ["FILE", "REVISED", "Conversed", "Extent", "Revision", "Said"]
 
@@ -18,8 +18,9 @@ FILE, REVISED = "dialogue.json", "revised.jsonl"
 
 
 class Extent(NamedTuple):
-    """How much is said. ``prompts``: at most so many of the training half, with ``samples`` own answers each;
-    ``talks``: so many pairs of conflicting answers are shown; ``restatements`` of them are tried."""
+    """How much is said. ``prompts``: at most so many of the training half, and no fewer than could tell
+    anything, with ``samples`` own answers each; ``talks``: so many pairs of conflicting answers are shown;
+    ``restatements`` of them are tried."""
 
     prompts: int = 24
     samples: int = 5
@@ -30,7 +31,7 @@ class Extent(NamedTuple):
 
     def checked(self) -> Extent:
         """PlanError where it cannot be done."""
-        least = {"prompts": 2, "samples": 1, "talks": 1, "restatements": 0, "max_tokens": 1}
+        least = {"prompts": LEAST, "samples": 1, "talks": 1, "restatements": 0, "max_tokens": 1}
         for name, few in least.items():
             if (number := cast(int, getattr(self, name))) < few:
                 raise PlanError(f"extent.{name}", number, f"a number of {few} or more")
@@ -65,8 +66,8 @@ class Said(NamedTuple):
 
 
 class Revision(NamedTuple):
-    """One answer anew: to which prompt, under which text of the principle; whether its judge and every hard
-    principle's approve."""
+    """One answer anew: to which prompt, under which text of the principle; whether its judge approves, and
+    every hard principle that a program checks."""
 
     prompt: Prompt
     answer: Response

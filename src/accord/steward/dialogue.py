@@ -5,7 +5,8 @@
     3. what it says it will do is held against what it does (``choices.py``). Within chance: *no evidence*;
        the divergence moves on to the constitution, and nothing said here is trained on
     4. beyond chance at most three ways out are offered (``resolutions.py``), to a person and to the model
-    5. revised answers that its judge and every hard principle's approve: rows to amplify, and nothing else
+    5. revised answers that its judge approves, and every hard principle that a program checks: rows to
+       amplify, and nothing else
 
 ``dialogues/<id>/``: the id is the hash of the weights, the values, the principle and the slice;
 ``asked.jsonl`` has every text and Record, each on disk before it is used, so that a dialogue goes on where
@@ -20,7 +21,6 @@ it was broken off and asks nothing twice; ``dialogue.json`` what it came to, ``r
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from shlex import join
@@ -32,11 +32,12 @@ from accord.engines.local import Local
 from accord.engines.openai_http import Reaching, is_remote
 from accord.errors import PlanError, Refused
 from accord.progress import Progress, Silent
-from accord.records import JSON, digest, finite
+from accord.records import JSON, finite
 from accord.records.portraits import Standing
 from accord.steward.conversed import FILE, REVISED, Conversed, Extent, Revision
 from accord.steward.finished import found_portrait
 from accord.steward.judges import Judges, Nobody, judge_of
+from accord.steward.ledger import journal_of
 from accord.steward.sitting import About, Sitting
 from accord.steward.tried import note_tried
 from accord.stores.files import write_aside
@@ -88,7 +89,7 @@ def converse(  # size: what a dialogue may be given, each with a default
     ``standing``: of a portrait; or principle and slice, looked up in the one that ``portraits`` has of these
     weights. There it is noted that dialogue was tried. ``folder`` keeps what was said, None keeps nothing.
     Refused for a standing that is not divergent, where no portrait is, and where nobody can judge; Away where
-    the model does not answer: the same call then goes on.
+    the model does not answer, or people are still to judge its answers: the same call then goes on.
     """
     extent, show = (extent or Extent()).checked(), progress or Silent()
     values = values if isinstance(values, Values) else read_values(values)
@@ -112,7 +113,7 @@ def converse(  # size: what a dialogue may be given, each with a default
     if isinstance(judge, Nobody):
         raise Refused("\n  ".join([f"{principle.id}: {judge.why}", *judge.remedy]))
     wish = wish_of(sampler.policy, values.digest, standing)
-    with _journal(folder, wish) as journal, Worker() as worker:
+    with journal_of(folder, wish) as journal, Worker() as worker:
         asking = Asking(sampler, journal, Budget(), Silent(), is_remote(model))
         about = About(model, values, principle, standing.slice)
         sitting = Sitting(about, asking, extent, judge, journal, worker, show)
@@ -139,13 +140,6 @@ def _standing(
             return one
     known = "; ".join(f"{one.principle}, {one.slice}" for one in found.standings)
     raise PlanError("principle and slice", ", ".join(whose), known)
-
-
-def _journal(folder: Path | None, wish: Mapping[str, JSON]) -> Journal:
-    """What stands under this wish is gone on with."""
-    if folder is None:
-        return Journal()
-    return Journal.begin(folder, wish, resume=(folder / digest(wish)[:12]).is_dir())
 
 
 def _written(journal: Journal, values: Values, found: Conversed) -> None:

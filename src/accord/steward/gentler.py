@@ -116,10 +116,11 @@ def _method(stage: Stage) -> str:
 
 
 def _halted(folder: Path) -> tuple[Path, Stage, Decision, Plan]:
-    """The run, stage and Decision of a halt; the last one, where a stewardship has several."""
+    """The run, stage and Decision of a halt; of the run that began last, where a stewardship has several."""
     runs = [folder]
     if is_stewardship(folder):
-        runs = sorted(file.parent for file in folder.glob("*/run.json"))
+        begun = sorted((file.stat().st_mtime_ns, file.parent) for file in folder.glob("*/run.json"))
+        runs = [run for _, run in begun]
     found: list[tuple[Path, Stage, Decision, Plan]] = []
     for run in runs:
         if not (run / "plan.toml").is_file():
@@ -137,8 +138,9 @@ def _halted(folder: Path) -> tuple[Path, Stage, Decision, Plan]:
 
 
 def _values(folder: Path) -> str:
-    """The values of a stewardship; of a run of a plan a person has to name them."""
-    return str(Chronicle.read(folder).asked["values"]) if is_stewardship(folder) else "VALUES"
+    """The values of a stewardship, or of that which a run lies in; of others a person has to name them."""
+    found = next((one for one in (folder, folder.absolute().parent) if is_stewardship(one)), None)
+    return "VALUES" if found is None else str(Chronicle.read(found).asked["values"])
 
 
 def _decisions(stage: Path) -> list[Decision]:

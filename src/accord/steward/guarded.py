@@ -88,7 +88,8 @@ def _default_rules(stage: Stage, delta: float) -> list[JSON]:
         told = cast("dict[str, JSON]", part.model_dump(mode="json", exclude_none=True))
         if isinstance(part, Page):
             tolerances = cast("dict[str, JSON]", told["tolerances"])
-            told["tolerances"] = {name: by for name, by in tolerances.items() if name in read}
+            # Of indicators that read none of them all stay: a page without a tolerance is no rule at all.
+            told["tolerances"] = {name: by for name, by in tolerances.items() if name in read} or tolerances
         found.append({"name": names[f"{type(part).__module__}:{type(part).__qualname__}"], **told})
     return found
 

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TypeVar, cast
 
 from accord.auditing.journal import Journal
 from accord.desk import FrontDesk
 from accord.errors import Unreadable
-from accord.records import JSON, PASSING, Judgment, Record, read_record
+from accord.records import JSON, PASSING, Judgment, Record, digest, read_record
 
-__all__ = ["Ledger"]
+__all__ = ["Ledger", "journal_of"]
 
 _KIND = "record"
 
@@ -74,3 +75,10 @@ class Ledger:
         if record is None or record.id != name:
             raise Unreadable(self.journal.folder, "records as they were made", f"{name[:12]}: {found}")
         return record
+
+
+def journal_of(folder: Path | None, wish: Mapping[str, JSON]) -> Journal:
+    """The journal of this wish: what stands under it is gone on with. Without a folder nothing is kept."""
+    if folder is None:
+        return Journal()
+    return Journal.begin(folder, wish, resume=(folder / digest(wish)[:12]).is_dir())

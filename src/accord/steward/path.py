@@ -11,7 +11,8 @@ disk before the next begins; killed anywhere, the path goes on from there, and n
 
 1. Nothing is pushed: a step that trains raises answers, and what would push stands behind the gate.
 2. A step begins with the model that the ones before it came to. Its guard and its KL are relative to that;
-   ``result`` compares the whole with the base, principle by principle.
+   ``result`` compares the whole with the base, principle by principle. What meets its targets without a
+   crossing and lost nothing is *preserved*: ``accord keep`` takes it, with no gate, for nothing was pushed.
 3. A Pause that nothing else settles ends the path for now: a person answers for it, and it goes on. Where the
    guard halts every run of a step the path ends: what comes next is a person's choice.
 """
@@ -22,7 +23,7 @@ import json
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, NamedTuple, Self, cast
 
@@ -43,6 +44,7 @@ from accord.steward.moved import Moved, moved
 from accord.steward.portrait import Extent
 from accord.steward.steps import Calls, Came, Ground, amplified, carried, constituted, conversed, learned
 from accord.steward.targets import Targets, targets
+from accord.steward.trial import questioned
 from accord.steward.variants import Terms
 from accord.stores.chronicle import QUESTIONS, Chronicle, Step
 from accord.stores.files import make_folder, promote, write_aside
@@ -125,7 +127,7 @@ class Walk:
 
     chronicle: Chronicle
     values: Values
-    calls: Calls | None = None
+    calls: Calls = field(default_factory=lambda: Calls.real())
     action: Action = "done"
     waits: Path | None = None
 
@@ -152,6 +154,7 @@ class Walk:
             "values": str(values.file),
             "document": values.name,
             "digest": values.digest,
+            "checks": values.checks,
             "effort": effort.model_dump(mode="json"),
             "terms": told_terms(terms, runs),
             "portraits": str(portraits.absolute()),
@@ -165,12 +168,15 @@ class Walk:
 
     @classmethod
     def resumed(cls, folder: Path) -> Self:
-        """The one in a folder. Refused where its values say something else now."""
+        """The one in a folder. Refused where its values say something else now; and where their checks do,
+        while there is anything left to judge."""
         chronicle = Chronicle.read(folder.absolute())
         values = read_values(Path(str(chronicle.asked["values"])))
-        if values.digest != chronicle.asked["digest"]:
+        now = {"says": values.digest == chronicle.asked["digest"]}
+        now["checks"] = chronicle.of("gate") is not None or values.checks == chronicle.asked.get("checks")
+        if other := [what for what, same in now.items() if not same]:
             raise Refused(
-                f"{values.file} says something else than when {folder} began\n"
+                f"{values.file} {other[0]} something else than when {folder} began\n"
                 "  restore it, or begin anew with another --name"
             )
         return cls(chronicle, values)
@@ -215,10 +221,6 @@ class Walk:
             self.waits,
             self.chronicle.steps,
         )
-
-    @property
-    def _parts(self) -> Calls:
-        return self.calls or Calls.real()
 
     # What is known
 
@@ -277,7 +279,7 @@ class Walk:
             terms=read_terms(cast("dict[str, JSON]", asked["terms"])),
             engine=engine,
             show=show,
-            calls=self._parts,
+            calls=self.calls,
         )
 
     def _portrait(self, engine: Engine | None, show: Progress) -> None:
@@ -285,7 +287,7 @@ class Walk:
         if self.chronicle.of("portrait") is not None:
             return
         effort = Effort.model_validate(asked["effort"])
-        found = self._parts.portrait(
+        found = self.calls.portrait(
             str(asked["model"]),
             self.values,
             extent=Extent(effort.samples, effort.told, effort.items, effort.max_tokens),
@@ -356,8 +358,13 @@ class Walk:
             says += f"; LOWER than before: {'; '.join(lost)}"
         if self.left:
             says += f"; {len(self.left)} stay below their target"
+        taken = [Path(str(one["model"])) for one in self._taken()]
+        whole = taken and not self.left and not lost and ground.terms.purpose == "model"
+        # What meets its targets, lost nothing and was never stopped pushed nothing: it needs no gate.
+        preserved = bool(whole) and not any(map(questioned, taken))
         told: dict[str, JSON] = {
-            "says": says,
+            "says": f"{says}; preserved: to be kept as it is" if preserved else says,
+            "preserved": preserved,
             "model": self.model,
             "portrait": self.after.id,
             "moved": [one.json() for one in changes],

@@ -11,11 +11,11 @@ again with more samples, only the new ones are asked; broken off, it goes on whe
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from shlex import quote
+from shlex import join
 from typing import Literal, NamedTuple, cast, get_args
 
 import numpy as np
@@ -35,14 +35,15 @@ from accord.feedback import StageFeedback
 from accord.indicators.compatibility import instructed
 from accord.ports import How, Sampler
 from accord.progress import Progress, Silent
-from accord.records import JSON, Cost, Prompt, Response, digest, finite
+from accord.records import Cost, Prompt, Response, digest, finite
 from accord.records.rows import Floats, Group
 from accord.steward.contrasts import contrasts
 from accord.steward.finished import FILE, wish_of
 from accord.steward.judges import PERSON, Judged, Judges, Nobody, judge_of, judged_by, waiting
+from accord.steward.ledger import journal_of
 from accord.steward.standing import BEST, Portrait, Seen, Shown, Standing, standing_of
 from accord.stores.files import write_aside
-from accord.values import Case, Principle, Slice, Values, read_values
+from accord.values import Case, Principle, Slice, Values, read_values, shipped_values
 from accord.worker import Worker
 
 __all__ = ["DEPTHS", "Extent", "portrait"]
@@ -113,7 +114,9 @@ def portrait(  # size: what a portrait may be given, each with a default
     extent, show = (extent or Extent()).checked(), progress or Silent()
     values = values if isinstance(values, Values) else read_values(values)
     if not extent.command:
-        extent = extent._replace(command=f"accord targets {quote(model)} --values {quote(values.name)}")
+        # It stands in the Record, which travels: no folder of this machine.
+        name = values.name if shipped_values().get(values.name) == values.file else values.file.name
+        extent = extent._replace(command=join(["accord", "targets", model, "--values", name]))
     opener = engine or Reaching(Local())
     opener.check(model)
     show.say(f"opening {model}")
@@ -121,7 +124,7 @@ def portrait(  # size: what a portrait may be given, each with a default
     if not sampler.can & {"sample", "logp"}:
         can = ", ".join(sorted(sampler.can))
         raise PlanError("MODEL", model, "a model that answers or tells log-probabilities", f"it can {can}")
-    with _journal(folder, wish_of(sampler.policy, values.digest)) as journal, Worker() as worker:
+    with journal_of(folder, wish_of(sampler.policy, values.digest)) as journal, Worker() as worker:
         courses = _courses(values, extent, judges or Judges(), partial(opener.sampler, progress=show))
         sitting = _Sitting(sampler, extent, judges or Judges(), journal, worker, show, is_remote(model))
         found = sitting.drawn(model, values, courses)
@@ -165,6 +168,7 @@ class _Sitting:
             model=model,
             policy=self.sampler.policy,
             values=values.digest,
+            checks=values.checks,
             depth=cast(Literal["values", "quick", "standard", "full"], self.extent.depth),
             samples=self.extent.samples,
             told=self.extent.told,
@@ -252,13 +256,6 @@ class _Sitting:
         assert not isinstance(course.judge, Nobody), "nothing is sampled where nobody judges"
         feedback = StageFeedback([course.judge], self._desk, self.worker, self._records.take)
         return judged_by(course.principle, course.judge, feedback, groups)
-
-
-def _journal(folder: Path | None, wish: Mapping[str, JSON]) -> Journal:
-    """What stands under this wish is gone on with."""
-    if folder is None:
-        return Journal()
-    return Journal.begin(folder, wish, resume=(folder / digest(wish)[:12]).is_dir())
 
 
 def _courses(

@@ -1,7 +1,7 @@
 """Provenance: is the base of a plan kept, so that what is trained from it can always be held against it?
 
 It is where the archive has a family with exactly its files and an entry for it, or where it is a model that
-``accord pull`` knows and its files still have the digests of its card: then anyone can fetch it again.
+``accord pull`` knows and its files are those of its card, no more and no fewer: anyone can fetch it again.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from accord.engines.local.models import find_model
-from accord.engines.pull import KNOWN, file_digest, read_card
+from accord.engines.pull import CARD, KNOWN, file_digest, read_card
 from accord.errors import PlanError, Refused, Unreadable
 from accord.folders import models_folder
 from accord.keep.archive import Archive
@@ -82,6 +82,9 @@ def kept_entry(entry: str, archive: Path, progress: Progress, clock: Clock = tim
 def _pulled(folder: Path, progress: Progress) -> Origin:
     known = KNOWN[folder.name]
     listed = read_card(folder)
+    inside = {one.relative_to(folder).as_posix() for one in folder.rglob("*") if one.is_file()}
+    if more := sorted(inside - listed.keys() - {CARD}):
+        return Origin(False, f"{folder / more[0]} is no file that its card lists", folder=folder)
     progress.begin(f"hash {folder.name}", float(sum(size for size, _ in listed.values())))
     for name, (size, sha256) in listed.items():
         if not (folder / name).is_file() or file_digest(folder / name) != sha256:

@@ -176,7 +176,8 @@ def required(
     findings = (around.targets(), *asked, told, around.base(), around.retirement())
     files = {str(shelves.retirement.absolute()): path_digest(shelves.retirement)}
     files = files if shelves.retirement.is_file() else {}
-    report = preflight._replace(findings=findings, values=values.digest if values else "")
+    hash_of = values.digest if values else ""
+    report = preflight._replace(findings=findings, values=hash_of, policy=around.policy)
     return Five(report, bound(plan, values, around.policy, files))
 
 
@@ -215,6 +216,9 @@ class _Around:
             return Finding(
                 TARGETS, "missing", says, remedy=(command,), seconds=(self._portrait_takes(values),)
             )
+        if found.checks != values.checks:
+            says = f"the portrait {found.id[:12]} was judged by other checks than those of {values.name} now"
+            return Finding(TARGETS, "missing", says, remedy=(command,), evidence=(found.id,))
         return self._tried(found, done, values)
 
     def timed(self, finding: Finding) -> Finding:
@@ -281,6 +285,8 @@ class _Around:
                     lacks.append(f"{one.principle}, {one.slice}: divergent, {left} not tried")
                     remedy.append(steward)
         told = ", ".join(f"{count} {verdict}" for verdict, count in counts.items()) or "nothing has a target"
+        told += f", by {found.samples} answers to a prompt of at most {found.max_tokens} tokens each"
+        told += f" at temperature {found.temperature:g}"
         if lacks:
             says = f"{told}; {'; '.join(lacks)}"
             return Finding(

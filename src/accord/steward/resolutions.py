@@ -6,7 +6,8 @@
     revised answer       the approved answers in the model's own words are what is amplified
 
 ``accept`` writes the new values document as a new file beside its diff, and an Acceptance; no document is
-ever edited in place. ``decline`` writes the refusal. Each proposal is answered once.
+ever edited in place. ``decline`` writes the refusal. Each proposal is answered once. Where persons declined
+the revised answers, or changed what the slice is held to, no row of the dialogue is left to learn from.
 
 1. Nobody has voted on an edited text: its ballots stay with the old one.
 2. A hard principle is not carved: it constrains everywhere or it is no side constraint. Neither is the last
@@ -26,16 +27,16 @@ from typing import NamedTuple, cast
 
 from accord.auditing.journal import Journal
 from accord.errors import PlanError, Refused, Unreadable
-from accord.records import JSON, Acceptance, Proposal, Tried
-from accord.records.stewarding import Resolution
-from accord.steward.conversed import FILE, Revision
+from accord.records import JSON, Acceptance, Proposal, Tried, finite, read_record
+from accord.records.stewarding import CameTo, Resolution
+from accord.steward.conversed import FILE, REVISED, Revision
 from accord.steward.ledger import Ledger
 from accord.steward.tried import note_tried
 from accord.stores.files import make_folder, write_aside
 from accord.values import Principle, Slice, Values, read_values
 from accord.values_tables import Document
 
-__all__ = ["Answered", "accept", "decline", "offers", "proposed"]
+__all__ = ["Answered", "accept", "closed", "decline", "offers", "proposed"]
 
 _CHANGING: tuple[Resolution, ...] = ("edit of the values", "contested slice")
 DOCUMENT, DIFF = "values.toml", "changes.diff"
@@ -58,6 +59,8 @@ def offers(
     under = Counter(one.under for one in approved)
     own = under[principle.text]
     told = f"{len(approved)} of {len(revised)} answers anew are approved"
+    if unasked := [one.id for one in values.principles if one.hard and one != principle and not one.check]:
+        told += f"; hard, and checked by no program: {', '.join(unasked)}"
     found: list[Proposal] = []
 
     def offer(resolution: Resolution, text: str, says: str, rests: Iterable[Revision]) -> None:
@@ -78,10 +81,18 @@ def offers(
         offer("contested slice", text, told, ())
     if approved:
         text = f"{principle.id} is amplified from approved answers in the model's own words"
-        offer(
-            "revised answer", text, f"{len(approved)} of {len(revised)} answers anew are approved", approved
-        )
+        offer("revised answer", text, told, approved)
     return tuple(found)
+
+
+def closed(answers: Sequence[Acceptance], known: Mapping[str, Proposal]) -> tuple[CameTo, Acceptance] | None:
+    """What persons' answers make of a dialogue from which nothing is to be learnt any more, and the answer
+    that did; None where they leave it open. Of several on the revised answers the last counts."""
+    learning = [one for one in answers if known[one.proposal].resolution == "revised answer"]
+    if learning and not learning[-1].accepts:
+        return "declined", learning[-1]
+    changed = [one for one in answers if one.accepts and known[one.proposal].resolution in _CHANGING]
+    return (known[changed[-1].proposal].resolution, changed[-1]) if changed else None
 
 
 def accept(folder: Path, proposal: str, by: str, reason: str, portraits: Path | None = None) -> Answered:
@@ -102,38 +113,61 @@ def _answered(
     folder: Path, proposal: str, whose: tuple[str, str], accepts: bool, portraits: Path | None
 ) -> Answered:
     by, reason = (one.strip() for one in whose)
-    if not (by and reason):
+    if not all(any(map(str.isalnum, one)) for one in (by, reason)):
         raise Refused("a person answers a proposal, for a reason: --by NAME and --reason TEXT")
-    place, told = _found(folder, proposal)
+    place, _, name = _found(folder, proposal)
     with Journal.begin(place.parent, _json(place / "wish.json"), resume=True) as journal:
-        kept = Ledger(journal)
-        one = next(p for p in kept.of(Proposal) if p.id.startswith(proposal))
+        kept, told = Ledger(journal), _json(place / FILE)  # read by whom nobody writes beside
+        known = {p.id: p for p in kept.of(Proposal)}
+        if name not in known:
+            raise Unreadable(place / FILE, "proposals of this dialogue", f"{name[:12]} is none of them")
+        one = known[name]
         if by in (one.policy, str(told["model"])):
             raise Refused(f"{by} is the model: a person answers for the values")
-        before = kept.of(Acceptance)
-        _free(one, before, {p.id: p for p in kept.of(Proposal)}, accepts)
+        _settled(place, told, kept, portraits)  # a kill may have come between an answer and its files
+        _free(one, kept.of(Acceptance), known, accepts)
+        document, wrote = None, dict[str, JSON]()
+        if accepts:
+            values = _unchanged(one, Path(str(told["document"])))
+            if one.resolution in _CHANGING:
+                document, wrote = _written(place, one, values)
         fields = {"proposal": one.id, "accepts": accepts, "by": by, "reason": reason, "before": one.values}
-        document: Path | None = None
-        if accepts and one.resolution in _CHANGING:
-            document, wrote = _written(place, one, Path(str(told["document"])))
-            fields |= wrote
-        record = Acceptance.model_validate({**fields, "parents": (one.id,)})
-        kept.take([record])
-        if accepts and one.resolution in _CHANGING:
-            tried = _tried(one, record)
-            kept.take([tried])
-            if portraits is not None:
-                note_tried(portraits, tried)
+        record = Acceptance.model_validate({**fields, **wrote, "parents": (one.id,)})
+        kept.take([record, *([_tried(one, record)] if document else [])])
         kept.commit()
+        _settled(place, told, kept, portraits)
     return Answered(record, document)
+
+
+def _settled(place: Path, told: Mapping[str, JSON], kept: Ledger, portraits: Path | None) -> None:
+    """What persons answered, in the dialogue's own files and beside the portraits; written again alike."""
+    answers = kept.of(Acceptance)
+    if not answers:
+        return
+    now = {**told, "answered": [{"id": one.id, **one.body()} for one in answers]}
+    closing = closed(answers, {p.id: p for p in kept.of(Proposal)})
+    if closing is not None:
+        now |= {"outcome": closing[0], "revised": []}
+        write_aside(place / REVISED, "")
+    write_aside(place / FILE, json.dumps(finite(cast(JSON, now)), ensure_ascii=False, indent=1))
+    names = {one.id for one in answers}
+    for tried in kept.of(Tried) if portraits is not None else ():
+        if names & {*tried.evidence}:
+            note_tried(cast(Path, portraits), tried)
 
 
 def proposed(folder: Path, proposal: str) -> tuple[str, Proposal]:
     """The model that a proposal was made about, and the proposal; a beginning of its id is enough."""
-    _, told = _found(folder, proposal)
-    (body,) = (one for one in _bodies(told) if str(one["id"]).startswith(proposal))
-    fields = {name: value for name, value in body.items() if name != "id"}
-    return str(told["model"]), Proposal.model_validate(fields)
+    place, told, name = _found(folder, proposal)
+    fields = dict(next(body for body in _bodies(told) if body["id"] == name))
+    del fields["id"]
+    try:
+        found = cast(Proposal, read_record(Proposal.kind, fields))
+    except ValueError as error:
+        raise Unreadable(place / FILE, "proposals as they were made", str(error)[:200]) from None
+    if found.id != name:
+        raise Unreadable(place / FILE, "proposals as they were made", f"{name[:12]}: it was changed since")
+    return str(told["model"]), found
 
 
 def _bodies(told: Mapping[str, JSON]) -> list[dict[str, JSON]]:
@@ -149,17 +183,21 @@ def _tried(one: Proposal, record: Acceptance) -> Tried:
     )
 
 
-def _found(folder: Path, proposal: str) -> tuple[Path, dict[str, JSON]]:
-    """The dialogue's folder that has this proposal, and what was written of it."""
+def _found(folder: Path, proposal: str) -> tuple[Path, dict[str, JSON], str]:
+    """The dialogue's folder that has this proposal, what was written of it, and the whole of the id."""
     hits: list[tuple[Path, dict[str, JSON], str]] = []
     for file in sorted(folder.glob(f"*/{FILE}")):
         told = _json(file)
-        names = [str(one["id"]) for one in _bodies(told)]
+        try:
+            names = [str(one["id"]) for one in _bodies(told)]
+            _ = told["model"], told["document"]
+        except (KeyError, TypeError) as error:
+            raise Unreadable(file, "what a dialogue wrote", repr(error)) from None
         hits += [(file.parent, told, name) for name in names if proposal and name.startswith(proposal)]
     if len(hits) != 1:
         advice = "several begin so: give more of it" if hits else "accord dialogue prints them"
-        raise PlanError("--accept", proposal, f"the id of a proposal in {folder}", advice)
-    return hits[0][0], hits[0][1]
+        raise PlanError("PROPOSAL", proposal, f"the id of a proposal in {folder}", advice)
+    return hits[0]
 
 
 def _json(file: Path) -> dict[str, JSON]:
@@ -183,20 +221,26 @@ def _free(one: Proposal, before: Sequence[Acceptance], known: dict[str, Proposal
             )
 
 
-def _written(place: Path, one: Proposal, source: Path) -> tuple[Path, dict[str, JSON]]:
-    """The new document with its prompts and the diff; written again alike where that was broken off."""
+def _unchanged(one: Proposal, source: Path) -> Values:
+    """The values as they were when it was proposed. Refused where they say something else now."""
     values = read_values(source)
     if values.digest != one.values:
         raise Refused(
             f"{source}: the values were changed since the dialogue\n  accord targets, then talk again"
         )
+    return values
+
+
+def _written(place: Path, one: Proposal, values: Values) -> tuple[Path, dict[str, JSON]]:
+    """The new document with its prompts and the diff; written again alike where that was broken off."""
     into = place / f"accepted-{one.id[:12]}"
     make_folder(into)
     edited = one.resolution == "edit of the values"
-    document = _edited(values, one) if edited else _carved(values, one, into)
-    text = replace(values, document=document).toml(into)
-    write_aside(into / DOCUMENT, text)
-    lines = [part.splitlines(keepends=True) for part in (values.toml(into), text)]
+    new = replace(values, document=_edited(values, one) if edited else _carved(values, one, into))
+    write_aside(into / DOCUMENT, new.toml(into))
+    # The diff is a Record that travels: files of the two documents are named from their own folders.
+    old, here = values.file.parent, f"{into.absolute()}/"
+    lines = [said.toml(old).replace(here, "").splitlines(keepends=True) for said in (values, new)]
     diff = "".join(difflib.unified_diff(*lines, fromfile=values.file.name, tofile=DOCUMENT))
     write_aside(into / DIFF, diff)
     name = f"{place.name}/{into.name}/{DOCUMENT}"

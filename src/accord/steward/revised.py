@@ -1,7 +1,7 @@
 """Revised: training on answers that a model gave anew in a dialogue, and on nothing else of what was said.
 
 sft on those answers, mixed with as many at most of the model's own to unrelated prompts and to what it holds,
-measured like a variant (``trial.py``).
+measured like a variant (``trial.py``). The constitution learns what it revised by the same plan.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from accord.steward.trial import Bench, Order, Variant, bench
 from accord.steward.variants import Terms, guard_of
 from accord.values import Values
 
-__all__ = ["learn"]
+__all__ = ["learn", "plan_of"]
 
 NAME = "agreed"
 _ROWS = 16  # of one window
@@ -45,20 +45,21 @@ def learn(  # size: what a step of the steward is given
         raise PlanError("rows", None, "one revised answer or more")
     with bench(model, values, Order(runs, name, effort, terms or Terms()), engine, progress) as here:
         gauges = here.gauges(about)
-        return here.measured(here.trained(NAME, _plan(here, rows, held)), about, gauges, held)
+        return here.measured(here.trained(NAME, plan_of(here, NAME, rows, held)), about, gauges, held)
 
 
-def _plan(here: Bench, rows: Sequence[Mapping[str, JSON]], held: Sequence[Standing]) -> Plan:
+def plan_of(here: Bench, name: str, rows: Sequence[Mapping[str, JSON]], held: Sequence[Standing]) -> Plan:
+    """sft on these rows and, as many at most, the base's own answers to unrelated prompts."""
     effort, terms = here.effort, here.terms
-    data = here.write([*rows, *here.anchor(held)[: len(rows)]])
+    every = [*rows, *here.anchor(held)[: len(rows)]]
     stage: dict[str, JSON] = {
-        "name": NAME,
+        "name": name,
         "windows": effort.windows,
-        "source": {"name": "offline", "data": data, "per_window": min(_ROWS, 2 * len(rows))},
+        "source": {"name": "offline", "data": here.write(every), "per_window": min(_ROWS, len(every))},
         "method": {"name": "sft"},
         "learner": terms.paced(1.0),
         "guard": guard_of(terms, effort, f"{terms.unrelated}:probe", max(1, effort.windows // 2)),
     }
-    title = f"{here.order.name}-{NAME}"
+    title = f"{here.order.name}-{name}"
     whole = {"name": title, "purpose": terms.purpose, "seed": terms.seed, "model": here.model}
     return Plan.model_validate({**whole, "stage": [stage]})

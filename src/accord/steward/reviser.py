@@ -28,6 +28,7 @@ from accord.records import (
     Revised,
     digest,
 )
+from accord.steward.talk import spoken
 
 __all__ = ["NOTHING", "Reviser"]
 
@@ -90,9 +91,12 @@ class Reviser(Part):
         }
         form = _CRITIQUE if question.asks is Kind.CRITIQUE else _REVISE
         how = How("", self.temperature, self.max_tokens)
-        said = await desk.say(self._sampler, Prompt.of(form.format(**told)), how)
+        said = await spoken(desk, self._sampler, Prompt.of(form.format(**told)), how)
         by = By(type="model", name=self.model, config=self.config)
         fields = {"question": question.id, "by": by, "shown": question.responses}
+        if said is None:
+            note = "it has no words for this, or declines"
+            return Judgment.model_validate({**fields, "abstention": "unparsable", "note": note})
         text = said.text.strip()
         if said.finish == "length" or not text:
             note = "it was stopped by its length" if text else "it said nothing"

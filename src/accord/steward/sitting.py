@@ -12,14 +12,13 @@ from dataclasses import dataclass, field
 from itertools import product
 from typing import NamedTuple, cast
 
-import numpy as np
-
 from accord.auditing.asking import Asking
 from accord.auditing.journal import Journal
 from accord.desk import FrontDesk
 from accord.errors import Away, PlanError
 from accord.feedback import Asking as Asked
 from accord.feedback import StageFeedback
+from accord.overseers.human import Human
 from accord.ports import How, Overseer
 from accord.progress import Progress
 from accord.records import (
@@ -41,9 +40,10 @@ from accord.sources import seeded
 from accord.steward import choices, talk
 from accord.steward.choices import BothOrders, Choice, Compared, compared
 from accord.steward.conversed import Conversed, Extent, Revision, Said
-from accord.steward.judges import PERSON, Judges, Nobody, judge_of, judged_by
+from accord.steward.judges import PERSON, Judges, Nobody, judge_of, judged_by, waiting
 from accord.steward.ledger import Ledger
-from accord.steward.resolutions import offers
+from accord.steward.own import Own, own, unbroken
+from accord.steward.resolutions import closed, offers
 from accord.steward.talk import Again, Reasons
 from accord.values import Principle, Values
 from accord.worker import Worker
@@ -52,6 +52,8 @@ __all__ = ["About", "Sitting"]
 
 _AT_ONCE = 16  # questions to a server side by side
 _SHOWN = 2  # conflicting answers in one talk
+_GOES_ON = "the same again goes on"
+_LEARN = "revised answer"
 
 
 class About(NamedTuple):
@@ -61,14 +63,6 @@ class About(NamedTuple):
     values: Values
     principle: Principle
     slice: str
-
-
-class _Own(NamedTuple):
-    """Its own answers to one prompt: what most of them do, and the first that breaks the principle."""
-
-    group: Group
-    revealed: Choice
-    conflict: Response | None
 
 
 @dataclass
@@ -93,31 +87,33 @@ class Sitting:
     def held(self) -> Conversed:
         """The whole of it, from its own answers to what came of them."""
         self._foretell()
-        own = self._own()
-        conflicts = [one for one in own if one.conflict is not None]
-        said = Said(prompts=len(own))
+        owns = self._own()
+        conflicts = [one for one in owns if one.conflict is not None]
+        said = Said(prompts=len(owns))
         if not conflicts:
-            says = f"none of its own answers to {len(own)} prompts of the training half breaks it"
-            return self._over("no evidence", says, said)
+            return self._over("no evidence", unbroken(owns), said)
         words = self._talks(conflicts)
-        said, found = self._stated(own, said)
+        said, found = self._stated(owns, said)
         if not found.evidence:
             return self._over("no evidence", found.says, said)
         revised = self._revised(conflicts, words)
         made = offers(self.about.values, self.about.principle, self.about.slice, self._policy, revised)
         self._take(made)
         replies = self._put(made, conflicts)
-        offered = zip(made, replies, strict=True)
-        answer = next((r for p, r in offered if p.resolution == "revised answer"), None)
-        rows = tuple(one for one in revised if one.approved)
-        if answer is None:
+        known = {one.id: one for one in self._kept.of(Proposal)}
+        if (closing := closed(self._kept.of(Acceptance), known)) is not None:
+            outcome, answer = closing
+            what = "declines that its revised answers be trained on"
+            told = f"{answer.by} {what if outcome == 'declined' else f'accepted: {outcome}'}"
+            return self._over(outcome, f"{found.says}; {told}", said, made)
+        reads = next((r.reads for p, r in zip(made, replies, strict=True) if p.resolution == _LEARN), None)
+        if reads is None:
             says = f"{found.says}; none of its {len(revised)} revised answers is approved"
             return self._over("declined", says, said, made)
-        refused = {one.proposal: one.by for one in self._kept.of(Acceptance) if not one.accepts}
-        if answer.reads == "decline" or answer.to in refused:
-            who = refused.get(answer.to, "it")
-            says = f"{found.says}; {who} declines that its revised answers be trained on"
+        if reads == "decline":
+            says = f"{found.says}; it declines that its revised answers be trained on"
             return self._over("declined", says, said, made)
+        rows = _once(revised)
         says = f"{found.says}; {len(rows)} revised answers are approved"
         return self._over("revised answer", says, said, made, rows)
 
@@ -140,34 +136,39 @@ class Sitting:
         told = f"will have it say up to {long:,} texts of up to {extent.max_tokens} tokens"
         self.show.say(f"{told}, and choose up to {short:,} times; what was said before is not asked again")
 
-    def _own(self) -> list[_Own]:
+    def _own(self) -> list[Own]:
         prompts = self._prompts
         how = How("dialogue/own", self.extent.temperature, self.extent.max_tokens)
         self.show.begin(f"its own answers to {len(prompts)} prompts")
         groups = self.worker.run(self.sampler.sample(prompts, self.extent.samples, how))
         kept = self._approved(groups, alone=True)
-        found: list[_Own] = []
-        for group in groups:
-            known = [kept[r.id] for r in group.responses if not np.isnan(kept.get(r.id, np.nan))]
-            share = float(np.mean(known)) if known else 0.5
-            breaks = [r for r in group.responses if kept.get(r.id) == 0.0]
-            revealed: Choice = "" if share == 0.5 else "keeps" if share > 0.5 else "breaks"
-            found.append(_Own(group, revealed, breaks[0] if breaks else None))
+        return [own(group, kept, self.about.principle.hard) for group in groups]
+
+    def _judged(self, principle: Principle, asked: Asked, groups: Sequence[Group]) -> dict[str, float]:
+        """Of each answer whether it keeps a principle. Away where a verdict is still to come: nobody has
+        looked yet, or who judges failed for the moment, and neither tells anything of the model."""
+        feedback = StageFeedback([asked], self._desk, self.worker, self._kept.take)
+        found = dict(judged_by(principle, asked, feedback, groups).kept)
+        waits = {why: n for why, n in feedback.abstained.items() if why.partition(" ")[0] in PASSING}
+        if waits:
+            count = f"{sum(waits.values())} of {sum(len(group.responses) for group in groups)} answers"
+            if principle.judge == PERSON:
+                people = waiting(cast(Human, asked.overseer).queue)
+                raise Away(f"{principle.id}: {count} wait for a person\n  {people}\n  then the same again")
+            raise Away(f"{principle.id}: {count} were not judged: {next(iter(waits))}\n  {_GOES_ON}")
         return found
 
     def _approved(self, groups: Sequence[Group], alone: bool) -> dict[str, float]:
         """Of each answer whether it keeps the principle; unless ``alone``, and every hard one that a program
         checks, under which not to know is to violate it."""
-        feedback = StageFeedback([self.judge], self._desk, self.worker, self._kept.take)
-        found = dict(judged_by(self.about.principle, self.judge, feedback, groups).kept)
+        found = self._judged(self.about.principle, self.judge, groups)
         if alone:
             return found
-        values, own = self.about.values, self.about.principle.id
-        for hard in (one for one in values.principles if one.hard and one.id != own and one.check):
+        values, mine = self.about.values, self.about.principle.id
+        for hard in (one for one in values.principles if one.hard and one.id != mine and one.check):
             asked = judge_of(values, hard, Judges(), self._nobody, "")
             assert not isinstance(asked, Nobody), "a program judges it"
-            feedback = StageFeedback([asked], self._desk, self.worker, self._kept.take)
-            kept = judged_by(hard, asked, feedback, groups).kept
+            kept = self._judged(hard, asked, groups)
             found = {name: grade * (kept.get(name) == 1.0) for name, grade in found.items()}
         return found
 
@@ -176,7 +177,7 @@ class Sitting:
 
     # What it says
 
-    def _talks(self, conflicts: Sequence[_Own]) -> list[str]:
+    def _talks(self, conflicts: Sequence[Own]) -> list[str]:
         """Reasons and restatements; the restatements that came oftenest."""
         order = seeded("dialogue", "talks", self.about.principle.id, self.about.slice).permutation(
             len(conflicts)
@@ -200,10 +201,14 @@ class Sitting:
         self._kept.commit()
         return talk.restatements(said, self.about.principle.text, self.extent.restatements)
 
-    def _stated(self, own: Sequence[_Own], said: Said) -> tuple[Said, Compared]:
+    def _stated(self, owns: Sequence[Own], said: Said) -> tuple[Said, Compared]:
         """What it says it will do, prompt by prompt, and how that goes with what it does."""
-        known = [one for one in own if one.revealed]
+        known = [one for one in owns if one.revealed]
         seed = ("dialogue", self.about.principle.id, self.about.slice)
+        said = said._replace(left_out=len(owns) - len(known))
+        if len(known) < choices.LEAST:  # nothing that it said could tell
+            silent: list[Choice] = [""] * len(known)
+            return said, compared(silent, [one.revealed for one in known], seeded(*seed, "null"))
         opposite_P = choices.reversed_half(len(known), seeded(*seed, "opposite"))
         asked: list[Question] = []
         for one, opposite in zip(known, opposite_P, strict=True):
@@ -223,7 +228,9 @@ class Sitting:
             stated_P.append(choices.stated(read))
             revealed_P.append(choices.turned(one.revealed, opposite))
             text = choices.rule(self.about.principle.text, opposite)
-            told = {"reads": stated_P[-1], "revealed": revealed_P[-1]}
+            # What a person said of its answers is theirs, and stays where they said it.
+            by_person = self.about.principle.judge == PERSON
+            told = {"reads": stated_P[-1], "revealed": "" if by_person else revealed_P[-1]}
             self._reply("choice", one.group.prompt.id, text, parents=tuple(j.id for j in found[part]), **told)
         self._kept.commit()
         result = compared(stated_P, revealed_P, seeded(*seed, "null"))
@@ -234,11 +241,10 @@ class Sitting:
             flipped=why.count("order_conflict"),
             unread=why.count("unparsable"),
             undecided=stated_P.count(""),
-            left_out=len(own) - len(known),
         )
         return said, result
 
-    def _revised(self, conflicts: Sequence[_Own], words: Sequence[str]) -> list[Revision]:
+    def _revised(self, conflicts: Sequence[Own], words: Sequence[str]) -> list[Revision]:
         """Each conflicting answer once more, under the principle as it stands and as the model put it."""
         texts = [self.about.principle.text, *words]
         questions = [
@@ -256,7 +262,6 @@ class Sitting:
         for place, answer in said.items():
             # An answer that was cut off is no whole answer, whatever a check says of its beginning.
             approved = kept.get(answer.id) == 1.0 and answer.finish == "stop"
-            # What a person said of a single answer is theirs, and stays where they said it.
             by_person = self.about.principle.judge == PERSON
             reads = "" if by_person else "approved" if approved else "not approved"
             parents = (asked[place].id, answer.id)
@@ -265,7 +270,7 @@ class Sitting:
         self._kept.commit()
         return revised
 
-    def _put(self, made: Sequence[Proposal], conflicts: Sequence[_Own]) -> list[Reply]:
+    def _put(self, made: Sequence[Proposal], conflicts: Sequence[Own]) -> list[Reply]:
         """What the model says to each proposal, in both orders and two wordings; "" where they differ."""
         shown = cast(Response, conflicts[0].conflict)
         forms = list(product(made, choices.CONSENT))
@@ -308,7 +313,7 @@ class Sitting:
                 if one.abstention in PASSING:
                     note = one.note.partition(" (traceback")[0]
                     why = f"{self.about.model} did not answer: {one.abstention} {note}"
-                    raise Away(f"{why}\n  the same again goes on")
+                    raise Away(f"{why}\n  {_GOES_ON}")
             found += part
             self.show.advance(len(part))
         self.show.end()
@@ -336,7 +341,8 @@ class Sitting:
         """What it came to, as a Record of its own."""
         self._kept.commit()
         texts = tuple(one.id for one in self._kept.of(Response) if one.policy == self._policy)
-        rests = (*(one.id for one in made), *(one.id for one in self._replies)) or texts
+        answered = tuple(self._kept.of(Acceptance))
+        rests = tuple(one.id for one in (*made, *self._replies, *answered)) or texts
         told = {"policy": self._policy, "values": self.about.values.digest, "way": "dialogue"}
         whose = {"principle": self.about.principle.id, "slice": self.about.slice}
         tried = Tried.model_validate({**told, **whose, "outcome": outcome, "says": says, "evidence": rests})
@@ -351,8 +357,16 @@ class Sitting:
             revised,
             texts,
             self.journal.folder,
-            tuple(self._kept.of(Acceptance)),
+            answered,
         )
+
+
+def _once(revised: Sequence[Revision]) -> tuple[Revision, ...]:
+    """The approved ones; the same words to the same prompt once, however often they came."""
+    found: dict[tuple[str, str], Revision] = {}
+    for one in (one for one in revised if one.approved):
+        found.setdefault((one.prompt.id, one.answer.text.strip()), one)
+    return tuple(found.values())
 
 
 def _text(judgment: Judgment) -> str:

@@ -66,13 +66,11 @@ class Calls(NamedTuple):
 
 
 class Came(NamedTuple):
-    """What a step came to. ``model``, ``after``: what is taken of it, None for nothing. ``waits``: the run
-    that a person has to answer for before the step can end; then ``told`` is not final."""
+    """What a step came to: figures, among them what is taken of it, and the Records they rest on. ``waits``:
+    the run that a person has to answer for before the step can end; then ``told`` is not final."""
 
     told: dict[str, JSON]
     records: tuple[Record, ...] = ()
-    model: Path | None = None
-    after: Portrait | None = None
     waits: Path | None = None
 
 
@@ -147,8 +145,7 @@ def amplified(ground: Ground) -> Came:
         "runs": [_run(one, ground.folder) for one in found.variants],
     }
     told |= _taken(best)
-    model = None if best is None else best.model
-    return Came(told, (*tried, *_measured(found.variants)), model, best.after if best else None)
+    return Came(told, (*tried, *_measured(found.variants)))
 
 
 def conversed(ground: Ground) -> Came:
@@ -224,7 +221,8 @@ def learned(ground: Ground, model: str, dialogues: Sequence[Mapping[str, JSON]])
     revised = [row for one in agreed for row in cast("list[dict[str, str]]", one["revised"])]
     rows = [{"prompt": row["prompt"], "completion": row["answer"]} for row in revised]
     found = ground.calls.learn(model, ground.values, about, rows, **ground.given("dialogue"))
-    return _one(ground, found, about, "amplify", f"learnt from {len(rows)} of its own revised answers")
+    says = f"{_begun(ground, model)}learnt from {len(rows)} of its own revised answers"
+    return _one(ground, found, about, "amplify", says)
 
 
 def constituted(ground: Ground, model: str, left: Sequence[Standing], judge: str) -> Came:
@@ -232,16 +230,23 @@ def constituted(ground: Ground, model: str, left: Sequence[Standing], judge: str
     if not left:
         return Came({"skipped": "nothing divergent is left"})
     found = ground.calls.constitute(model, ground.values, left, judge=judge, **ground.given("constitution"))
-    told = {"drafts": found.drafts, "changed": found.changed, "kept": found.kept, "second": _second(found)}
-    told |= {"firings": dict(found.firings), "why": found.why, "judge": judge}
+    told: dict[str, JSON] = {
+        "drafts": found.drafts,
+        "changed": found.changed,
+        "kept": found.kept,
+        "second": _second(found),
+        "firings": dict(found.firings),
+        "why": found.why,
+        "judge": judge,
+    }
     last = found.second if isinstance(found.second, Variant) else found.first
     if last is None:
         tried = [
             ground.tried(one, "constitution", "not reached", found.why, (f"{ground.folder}",)) for one in left
         ]
-        return Came(cast("dict[str, JSON]", told), tuple(tried))
-    came = _one(ground, last, left, "constitution", found.why)
-    return came._replace(told={**came.told, **cast("dict[str, JSON]", told)})
+        return Came(told, tuple(tried))
+    came = _one(ground, last, left, "constitution", f"{_begun(ground, model)}{found.why}")
+    return came._replace(told={**came.told, **told})
 
 
 def carried(
@@ -266,22 +271,25 @@ def _one(ground: Ground, found: Variant, about: Sequence[Standing], way: Tries, 
     if waits := _waiting((found,), good):
         return Came({}, waits=waits)
     rests = [found.after.id] if found.after is not None else [str(found.run)]
+    why = f"{says}; {found.name} {found.stopped or found.fault or 'reaches every target'}"
     tried = [
-        ground.tried(one, way, "reached" if _reached(found, one) else "not reached", says, rests)
+        ground.tried(one, way, "reached" if _reached(found, one) else "not reached", why, rests)
         for one in about
     ]
-    why = f"{found.name} {found.stopped or found.fault or 'reaches every target'}"
     told: dict[str, JSON] = {
         "about": [{"principle": one.principle, "slice": one.slice} for one in about],
         "variants": [found.json()],
-        "why": f"{says}; {why}",
+        "why": why,
         "halted": _halted((found,)),
         "runs": [_run(found, ground.folder)],
-        "model": str(found.model) if good else None,
     }
     told |= _taken(found if good else None)
-    after = found.after if good else None
-    return Came(told, (*tried, *_measured((found,))), found.model if good else None, after)
+    return Came(told, (*tried, *_measured((found,))))
+
+
+def _begun(ground: Ground, model: str) -> str:
+    """What a step began with, where that is not the base: its Record is of the base."""
+    return "" if model == ground.base else "after the steps before it: "
 
 
 def _taken(variant: Variant | None) -> dict[str, JSON]:

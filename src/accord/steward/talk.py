@@ -85,7 +85,7 @@ class _Speaks:
     @property
     def config(self) -> str:
         told = {"policy": self.sampler.policy, "tokens": self.max_tokens, "temperature": self.temperature}
-        return digest({"class": type(self).__name__, "form": 1, **told})
+        return digest({"class": type(self).__name__, "form": 2, **told})
 
     @property
     def how(self) -> How:
@@ -111,7 +111,10 @@ class Reasons(_Speaks):
             return self.signed(question, "")
         onward = shown.then(why.text, Message(role="user", content=wording.restate))
         said = await spoken(desk, self.sampler, onward, self.how)
-        return self.signed(question, restatement(said.text) if said else "", why.text.strip())
+        whole = "" if said is None else said.text
+        if said is not None and said.finish == "length":  # its last line is no sentence of its own
+            whole = whole.rpartition("\n")[0]
+        return self.signed(question, restatement(whole), why.text.strip())
 
 
 @dataclass(frozen=True)
@@ -150,13 +153,15 @@ def again(prompt: Prompt, answer: Response, principle: str, order: Order) -> Que
 
 
 def restatement(text: str) -> str:
-    """The sentence in what was said, "" where there is none.
+    """The sentence in what was said, "" where there is none; a line that announces it is not it.
 
     >>> restatement(' "Let them all stay."\\nIs that fine?'), restatement("Yes."), restatement("\\n")
     ('Let them all stay.', '', '')
+    >>> restatement("Sure! In my own words:\\n\\n**Let them stay.**")
+    'Let them stay.'
     """
-    line = next((one.strip() for one in text.splitlines() if one.strip()), "")
-    line = line.strip("\"'“”‘’* ")
+    lines = (one.strip("\"'“”‘’* \t") for one in text.splitlines())
+    line = next((one for one in lines if one and not one.endswith(":")), "")
     return line if len(plain(line)) > 1 and len(line) <= _LONGEST else ""
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from shlex import join
 from typing import NamedTuple, cast, get_args
 
 from accord.errors import Refused
@@ -116,7 +117,7 @@ def targets(portrait: Portrait, values: Values) -> Targets:
     if portrait.values != values.digest:
         raise Refused(
             f"the portrait of {portrait.model} is of other values than {values.name}, or of an earlier text\n"
-            f"  accord targets {portrait.model} --values {values.name} asks what is new"
+            f"  {join(['accord', 'targets', portrait.model, '--values', str(values.file)])} asks what is new"
         )
     contested = tuple(one.id for one in values.contested)
     return Targets(portrait, values.name, portrait.standings, portrait.outcomes, contested)

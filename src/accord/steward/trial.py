@@ -7,7 +7,6 @@ it. Called again under its name, everything that stands is used: finished runs, 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -39,7 +38,7 @@ from accord.stores.runlog import LogView, read_log
 from accord.values import Values
 from accord.worker import Worker
 
-__all__ = ["Bench", "Order", "Variant", "bench", "chosen"]
+__all__ = ["Bench", "Order", "Variant", "bench", "chosen", "questioned"]
 
 _PRESSED = ("pushed_down", "pushed_answers", "negative_mass")
 _ANCHOR = 64  # prompts whose answers anchor; a run passes more than once over them
@@ -216,19 +215,22 @@ class Bench:
         )
 
     def trained(self, name: str, plan: Plan) -> Variant:
-        """The variant's run, begun or gone on with, and what its events say. Refused for another plan under a
-        name that is taken."""
+        """The variant's run, begun or gone on with, and what its events say. Refused where its name is that
+        of another plan's run, or of one from other weights or for other values."""
         folder = self.order.runs / f"{self.order.name}-{name}"
         ready = settled(plan, [Path.cwd()])
         stage = folder / plan.stage[-1].name
+        # A plan names base and values by where they lie; the journal is of these weights and this document.
+        journal, mine = self.base.journal, {"plan": ready.hash, "checks": self.values.checks}
         if (folder / "run.json").is_file():
-            stands = json.loads((folder / "run.json").read_text(encoding="utf-8"))["plan"]
-            if stands != ready.hash:
-                raise Refused(f"{folder} is a run of another plan\n  take another name, or remove it")
+            if journal.known("run", name) != mine:
+                other = "a run of another plan, from other weights, or for other values or checks"
+                raise Refused(f"{folder} is {other}\n  take another name, or remove it")
             if not finished(stage) and not _waits(stage):
                 resume(folder, progress=self.show)
         else:
             store = self.terms.store
+            journal.write("run", {name: mine})
             run(ready, runs=self.order.runs, name=folder.name, progress=self.show, store=store)
         log = read_log(stage)
         done = bool(log.records("entry"))
@@ -295,7 +297,9 @@ def chosen(variants: Sequence[Variant]) -> tuple[int | None, str]:
     bits, place = min(able)
     others = [f"{variants[at].name} {kl:.4f}" for kl, at in sorted(able)[1:]]
     beside = f"; the others that reach it: {', '.join(others)}" if others else "; no other reaches it"
-    return place, f"{variants[place].name} reaches every target at {bits:.4f} bits a byte{beside}"
+    # Whoever reads the share of the chosen one is to know that these prompts had a say in choosing it.
+    among = f"; chosen among {len(variants)} on the prompts its share is read on" if len(variants) > 1 else ""
+    return place, f"{variants[place].name} reaches every target at {bits:.4f} bits a byte{beside}{among}"
 
 
 def _reached(standings: Sequence[Standing]) -> bool:
@@ -324,6 +328,12 @@ def _stopped(log: LogView) -> str:
     answered = {one.accepts for one in decisions}
     waiting = [one for one in decisions if one.action != "continue" and one.id not in answered]
     return f"{waiting[0].action} at step {waiting[0].step}: {waiting[0].reason}" if waiting else ""
+
+
+def questioned(model: Path) -> bool:
+    """Whether the guard stopped the stage of this result on its way, whoever let it go on."""
+    decisions = cast("list[Decision]", read_log(model.parent).records("decision"))
+    return any(one.action != "continue" for one in decisions)
 
 
 def _figures(log: LogView) -> dict[str, object]:

@@ -1,9 +1,11 @@
 """Studies: experiments named after their questions; each runs its arms and says what they came to.
 
 - ``without_rlhf.py``: can alignment without negative pressure reach the same target? The example to follow:
-  a Part whose settings are the TOML of its name beside it, and one method, ``cells``.
-- ``arms.py``: one arm under one seed is one folder; ``grounds.py``: what arms share; ``measures.py``: what a
-  model does there; ``outcome.py``: paired intervals and the bar; ``findings.py``: the table and what it says.
+  a Part whose settings are the TOML of its name beside it, and which does one arm under one seed.
+- For all studies: ``port.py``: what a study must have; ``running.py``: every arm under every seed, gone on
+  with; ``arms.py``: one of them is one folder; ``outcome.py``: paired intervals; ``bars.py``: what must be
+  shown; ``findings.py``: the table and what it says.
+- For arms that train a language model: ``grounds.py``: what they share; ``measures.py``: what a model does.
 
 To add a study: its file, its TOML, its line in ``accord.catalog``. Not here: what is tested rather than
 asked (``tests/planted``), and charts (``accord.reports.points``).
@@ -11,64 +13,24 @@ asked (``tests/planted``), and charts (``accord.reports.points``).
 
 from __future__ import annotations
 
+import json
 import time
 import tomllib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
-from typing import NamedTuple, Protocol, cast
+from typing import cast
 
 from accord import catalog
-from accord.errors import PlanError, nearest
+from accord.errors import PlanError, Refused, Unreadable, nearest
 from accord.progress import Progress, Silent
 from accord.records import JSON
 from accord.stores.files import make_folder, write_aside
-from accord.studies.arms import Measured
 from accord.studies.findings import Findings, found
-from accord.studies.outcome import Bar
+from accord.studies.port import Setting, Study
+from accord.studies.running import run_cells, standing
 
 __all__ = ["Setting", "Study", "carry_out", "read_study", "studies"]
-
-
-class Setting(NamedTuple):
-    """What a person may say of a study. ``folder``: where its cells lie, once it is known."""
-
-    folder: Path
-    seeds: int
-    arms: tuple[str, ...]
-    model: str | None = None
-    quick: bool = False
-    progress: Progress = Silent()
-    clock: Callable[[], float] = time.monotonic
-
-
-class Study(Protocol):
-    """A frozen Part: its settings are its TOML, ``config`` their hash. Only ``cells`` does anything."""
-
-    @property
-    def question(self) -> str: ...
-
-    @property
-    def shows(self) -> Sequence[str]:
-        """What tiny models cannot show here, and what else a reader must know."""
-        ...
-
-    @property
-    def config(self) -> str: ...
-
-    @property
-    def arms(self) -> tuple[str, ...]: ...
-
-    @property
-    def hasty(self) -> tuple[str, ...]:
-        """The arms of ``--quick``."""
-        ...
-
-    def bar(self, model: str | None) -> Bar: ...
-
-    def cells(self, at: Setting) -> Iterator[Measured]:
-        """Every arm under every seed, each done or found done. ``arms.measured`` does the keeping."""
-        ...
 
 
 def studies() -> dict[str, str]:
@@ -100,18 +62,22 @@ def carry_out(  # size: what a person may say of a study, each with a default
     arms: Sequence[str] | None = None,
     model: str | None = None,
     quick: bool = False,
+    jobs: int = 1,
     progress: Progress | None = None,
     clock: Callable[[], float] = time.monotonic,
 ) -> Findings:
     """Run a study, or go on with it, and write what it came to beside its cells.
 
-    Cells lie in ``runs/study-NAME/<version>/``: the version is the hash of the study's settings and of the
-    base, so a changed bar begins anew. With ``quick`` there is no verdict.
+    Cells lie in ``runs/study-NAME/<version>/``: the version is the hash of the study's settings, with the
+    model where one is named, so a changed bar begins anew. The table is of every cell that is done there:
+    asking for fewer seeds or arms leaves none out. With ``quick`` there is no verdict.
     """
     study, show = read_study(name), progress or Silent()
+    if model is not None and not study.models:
+        raise PlanError("--model", model, "no model", f"{name} makes its own bases")
     bar = study.bar(model)
-    wanted = tuple(arms) if arms else study.hasty if quick else study.arms
-    for one in wanted:
+    wanted = tuple(arms) if arms is not None else study.hasty if quick else study.arms
+    for one in wanted or ("",):
         if one not in study.arms:
             raise PlanError("--arms", one, ", ".join(study.arms), nearest(one, study.arms))
     version = "-".join(
@@ -120,21 +86,31 @@ def carry_out(  # size: what a person may say of a study, each with a default
     folder = runs / f"study-{name.replace('_', '-')}" / version
     count = seeds if seeds is not None else 1 if quick else bar.seeds
     at = Setting(folder, count, tuple(dict.fromkeys(wanted)), model, quick, show, clock)
-    void = _begun(folder, _toml(name))
-    cells = list(study.cells(at))
-    return found(study, at.folder, cells, None if quick else bar, void)
+    void = _begun(folder, _toml(name), model)
+    if not void:
+        run_cells(study, at, jobs)
+    return found(study, folder, standing(folder, study.arms), None if quick else bar, void)
 
 
-def _begun(folder: Path, text: str) -> str:
-    """Keep the settings beside the runs before the first of them; why the runs are void, where others stand
-    there."""
-    file = folder / "study.toml"
+def _begun(folder: Path, text: str, model: str | None) -> str:
+    """Keep the settings and the model beside the runs before the first of them. Why the runs are void, where
+    other settings stand there; Refused where another model does, for two names can make one folder."""
+    asked, settled = folder / "asked.json", folder / "study.toml"
     make_folder(folder)
-    if not file.is_file():
-        write_aside(file, text)
-    if tomllib.loads(file.read_text(encoding="utf-8")) == tomllib.loads(text):
-        return ""
-    return f"{file} is not what these runs were settled on"
+    for file, content in ((asked, json.dumps({"model": model})), (settled, text)):
+        if not file.is_file():
+            write_aside(file, content)
+    try:
+        stands = json.loads(asked.read_text(encoding="utf-8"))["model"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise Unreadable(asked, "the model that a study was asked about", str(error)[:200]) from None
+    if stands != model:
+        raise Refused(f"{folder} is about {stands or 'its own bases'}\n  take another --runs for {model}")
+    try:
+        same = tomllib.loads(settled.read_text(encoding="utf-8")) == tomllib.loads(text)
+    except (OSError, ValueError):
+        same = False
+    return "" if same else f"{settled} is not what these runs were settled on"
 
 
 def _plain(model: str) -> str:

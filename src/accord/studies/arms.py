@@ -2,17 +2,18 @@
 
 ``<study>/<version>/<arm>-<seed>/``: a run like any other where the arm trains (``accord report`` shows
 it), and ``measured.json``, written once the cell was measured. A cell with that file is done: also one
-that crashed, was stopped by its guard, or is not possible on this base. Whoever removes the folder has it
-done again.
+that crashed, was stopped by its guard, is not possible on this base, or found no solution. Whoever removes
+the folder has it done again. A figure that is no number is a crash: it would be a word on reading it again.
 """
 
 from __future__ import annotations
 
 import json
+import math
 import traceback
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Literal, NamedTuple, cast
+from typing import Literal, NamedTuple, cast, get_args
 
 import numpy as np
 
@@ -20,14 +21,29 @@ from accord.errors import ContractError, Refused, Unreadable
 from accord.pipeline import resume, run
 from accord.plan import Plan
 from accord.progress import Progress
-from accord.records import JSON, Decision, Entry, StepEvent, finite
+from accord.records import JSON, Decision, StepEvent, finite
 from accord.stage import finished
 from accord.stores.files import make_folder, write_aside
 from accord.stores.runlog import read_log
 
-__all__ = ["Cell", "Measured", "Ran", "State", "impossible", "measured", "trained"]
+__all__ = [
+    "FILE",
+    "Cell",
+    "Items",
+    "Measured",
+    "Ran",
+    "State",
+    "impossible",
+    "measured",
+    "read_cell",
+    "trained",
+    "unsolved",
+]
 
-State = Literal["measured", "stopped", "crashed", "not possible here"]
+State = Literal["measured", "stopped", "crashed", "not possible here", "no solution found"]
+
+# Of each figure its tasks by name. A figure of which a seed has one value has one task.
+Items = Mapping[str, Mapping[str, float]]
 
 FILE = "measured.json"
 _PRESSED = ("pushed_answers", "pushed_down", "negative_mass")
@@ -44,15 +60,20 @@ class Cell(NamedTuple):
 
 
 class Measured(NamedTuple):
-    """What a cell came to. ``items``: of each figure the tasks by name and their values, in order."""
+    """What a cell came to. ``items``: what has an interval; ``figures``: what it took, as a whole.
+
+    ``base``: what it was done on, as an id that other weights do not have; "" where nothing was given. The
+    arms of a seed have one base. ``seconds``: of the call that finished it.
+    """
 
     arm: str
     seed: int
     state: State
     why: str = ""
-    items: Mapping[str, Mapping[str, float]] = {}
+    items: Items = {}
     figures: Mapping[str, float | None] = {}
     seconds: float = 0.0
+    base: str = ""
 
     @property
     def lost(self) -> bool:
@@ -70,22 +91,22 @@ class Ran(NamedTuple):
     model: Path | None
     stopped: str
     pressure: Mapping[str, float]
-    seconds: float
 
 
 def measured(cell: Cell, do: Callable[[Cell], Measured], clock: Callable[[], float]) -> Measured:
     """What the cell came to: as it stands, or done now. A crash is a result, and is kept with its trace."""
     file = cell.folder / FILE
     if file.is_file():
-        return _read(file)
+        return read_cell(cell)
     began = clock()
     try:
         found = do(cell)
+        _sound(cell, found)
     except _CRASHES as error:
         make_folder(cell.folder)
         write_aside(cell.folder / "crash.txt", traceback.format_exc())
         found = Measured(cell.arm, cell.seed, "crashed", f"{type(error).__name__}: {error}"[:400])
-    if found.state != "measured" or not found.seconds:
+    if not found.seconds:
         found = found._replace(seconds=clock() - began)
     make_folder(cell.folder)
     write_aside(file, json.dumps(found.json(), ensure_ascii=False, indent=1))
@@ -97,12 +118,42 @@ def impossible(cell: Cell, why: str) -> Measured:
     return Measured(cell.arm, cell.seed, "not possible here", why)
 
 
+def unsolved(cell: Cell, why: str) -> Measured:
+    """An arm that searched and says itself that it has no solution; never the best of what failed."""
+    return Measured(cell.arm, cell.seed, "no solution found", why)
+
+
+def read_cell(cell: Cell) -> Measured:
+    """What a cell that is done came to. Unreadable where that is not what stands there."""
+    file, expected = cell.folder / FILE, f"what a study measured of {cell.arm}, seed {cell.seed}"
+    try:
+        found = Measured(**json.loads(file.read_text(encoding="utf-8")))
+        _sound(cell, found)
+    except (OSError, ValueError, TypeError, AttributeError, ContractError) as error:
+        says = " ".join(str(error).split())[:200]
+        raise Unreadable(file, expected, f"{says}; remove {cell.folder} to have it done again") from None
+    return found
+
+
+def _sound(cell: Cell, found: Measured) -> None:
+    """ContractError where it is another cell's, or has a figure that is no number."""
+    promise = "a cell gives its own arm and seed, and where it is measured figures that are numbers"
+    if (found.arm, found.seed) != (cell.arm, cell.seed) or found.state not in get_args(State):
+        raise ContractError(cell.folder.name, promise, f"{found.arm}, seed {found.seed}: {found.state}")
+    rows = [*found.items.items(), ("figures", {k: v for k, v in found.figures.items() if v is not None})]
+    for name, tasks in rows:
+        for task, value in tasks.items():
+            if isinstance(value, str) or not math.isfinite(value):
+                raise ContractError(cell.folder.name, promise, f"{name} of {task}: {value}")
+    if found.state == "measured" and not any(found.items.values()):
+        raise ContractError(cell.folder.name, promise, "no figure")
+
+
 def trained(cell: Cell, plan: Plan, progress: Progress) -> Ran:
     """The run of a cell, begun or gone on with. Refused where another plan stands in its folder."""
     folder, stage = cell.folder, cell.folder / plan.stage[-1].name
     if (folder / "run.json").is_file():
-        stands = json.loads((folder / "run.json").read_text(encoding="utf-8"))["plan"]
-        if stands != plan.hash:
+        if _plan_of(folder / "run.json") != plan.hash:
             raise Refused(f"{folder} is a run of another plan\n  remove it, or take another --runs")
         if not finished(stage) and not _stopped(stage):
             resume(folder, progress=progress)
@@ -115,8 +166,15 @@ def trained(cell: Cell, plan: Plan, progress: Progress) -> Ran:
         stage / "model" if finished(stage) else None,
         _stopped(stage),
         {key: float(np.mean(values)) for key, values in pressure.items() if values},
-        sum(one.seconds for one in cast("list[Entry]", log.records("entry"))),
     )
+
+
+def _plan_of(file: Path) -> str:
+    """The hash of the plan that a run is of."""
+    try:
+        return str(json.loads(file.read_text(encoding="utf-8"))["plan"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise Unreadable(file, "the head of a run", str(error)[:200]) from None
 
 
 def _stopped(stage: Path) -> str:
@@ -127,10 +185,3 @@ def _stopped(stage: Path) -> str:
     answered = {one.accepts for one in decisions}
     waiting = [one for one in decisions if one.action != "continue" and one.id not in answered]
     return f"{waiting[0].action} at step {waiting[0].step}: {waiting[0].reason}" if waiting else ""
-
-
-def _read(file: Path) -> Measured:
-    try:
-        return Measured(**json.loads(file.read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError) as error:
-        raise Unreadable(file, "what a study measured", str(error)[:200]) from None

@@ -21,7 +21,7 @@ measured on the sealed halves, by the checks that arms learn from and by a gold 
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -44,11 +44,11 @@ from accord.steward.effort import Effort
 from accord.steward.portrait import Extent, portrait
 from accord.steward.variants import Terms, forms, rows_of
 from accord.stores.foreign.prompts import write_rows
-from accord.studies import Setting
-from accord.studies.arms import Cell, Measured, impossible, measured, trained
+from accord.studies.arms import Cell, Measured, impossible, trained
+from accord.studies.bars import Bar, not_below
 from accord.studies.grounds import Ground, named, planted
 from accord.studies.measures import Gauges, Told, judged, look
-from accord.studies.outcome import Bar
+from accord.studies.port import Doing, Form, Setting
 from accord.worker import Worker
 
 __all__ = ["WithoutRLHF"]
@@ -64,6 +64,15 @@ _ASKED = (
     "Write the answer anew so that it keeps the principle."
 )
 _UNHEARD = "qzxwvkj"
+_PRICE = ("kl_*", "pushed_answers", "negative_mass", "judged", "minutes")
+_TABLES = {
+    "alignment on the sealed halves, by check and by gold": ("check", "gold"),
+    "gold by principle": ("gold.*",),
+    "what else it lost": ("capability", "refusals", "contested", "diversity"),
+    "distance from the base, in bits a byte, and what training pushed against": _PRICE,
+}
+_SHARES = frozenset({"check", "gold", "capability", "refusals", "contested"})
+_PAIRED = ("check", "gold", "capability", "diversity", "kl_unrelated")
 
 
 class WithoutRLHF(Part):
@@ -71,6 +80,7 @@ class WithoutRLHF(Part):
 
     question: ClassVar[str] = "Can alignment without negative pressure reach the same target?"
     hasty: ClassVar[tuple[str, ...]] = ("base", "compatible", "grpo")
+    models: ClassVar[bool] = True
     shows: ClassVar[tuple[str, ...]] = (
         "tiny models cannot show emergent misalignment, natural deception, persuasion, self-report or how "
         "any of this scales; what is said when told was planted, and a real model may not do what it is told",
@@ -96,18 +106,20 @@ class WithoutRLHF(Part):
     lr: tuple[float, float]
     answers: int = Field(ge=1)
 
+    @property
+    def form(self) -> Form:
+        return Form(_TABLES, _SHARES, self.arm, _PAIRED, drawn="gold")
+
     def bar(self, model: str | None) -> Bar:
         """What must be shown; of a model that a person names, with fewer seeds."""
-        return Bar("gold", self.arm, self.against, self.margin, self.seeds[model is not None])
+        clause = not_below("gold", self.arm, self.against, self.margin)
+        return Bar((clause,), self.seeds[model is not None])
 
-    def cells(self, at: Setting) -> Iterator[Measured]:
-        """Seed by seed, so that a study that is broken off has whole seeds."""
-        for seed in range(at.seeds):
-            with _opened(self, at, seed) as here:
-                for arm in at.arms:
-                    cell = Cell(arm, seed, at.folder / f"{arm}-{seed}")
-                    at.progress.say(f"{arm}, seed {seed}")
-                    yield measured(cell, here.done, at.clock)
+    @contextmanager
+    def opened(self, at: Setting, seed: int) -> Generator[Doing]:
+        """A worker and an engine; the base is made, or read, by the first arm that needs it."""
+        with Worker() as worker:
+            yield _Seed(self, at, seed, worker, Reaching(Local())).done
 
 
 @dataclass(frozen=True)
@@ -176,7 +188,8 @@ class _Seed:
         answers = _FEW if self.at.quick else self.study.answers
         items = look(self.ground, model, self.gauges, answers, self.worker, self.at.progress)
         seconds = self.at.clock() - began
-        return Measured(cell.arm, cell.seed, "measured", items=items, figures=figures, seconds=seconds)
+        told = Measured(cell.arm, cell.seed, "measured", items=items, figures=figures, seconds=seconds)
+        return told._replace(base=self.sampler.policy)
 
     # The arms
 
@@ -373,12 +386,6 @@ class _Seed:
         if leaks:
             raise Refused(f"{len(leaks)} prompts of a sealed half would be trained on: {leaks[0].text!r}")
         return str(write_rows(rows, self.at.folder / "data"))
-
-
-@contextmanager
-def _opened(study: WithoutRLHF, at: Setting, seed: int) -> Generator[_Seed]:
-    with Worker() as worker:
-        yield _Seed(study, at, seed, worker, Reaching(Local()))
 
 
 def _reads(sampler: Sampler, text: str) -> tuple[int, int]:

@@ -110,16 +110,11 @@ class Keeping:
     def draft(self, request: Request, entry: str, form: Annotated[Form, Depends(form_of)]) -> Response:
         """Keep the draft, whole or not; what another person saved meanwhile is not written over."""
         one = self._owing(entry)
-        draft = self._kept.draft(one, self._name(request))
-        if form.one("seen") != _seen(draft):
-            raise HTTPException(409, "somebody saved this draft meanwhile\nload the page again")
-        answers: dict[str, tuple[str, str]] = {}
-        for number, reply in enumerate(draft.replies):
-            reason = form.one(f"reason-{number}", "").replace("\r\n", "\n")
-            if len(reason) > _LONGEST:
-                raise HTTPException(422, f"a reason has at most {_LONGEST:,} characters")
-            answers[reply.to] = (form.one(f"answer-{number}", ""), reason)
-        self._kept.keep_draft(draft._replace(by=form.one("by", "").strip()[:200]).filled(answers))
+        with self._kept.drafting(one) as save:
+            draft = self._kept.draft(one, self._name(request))
+            if form.one("seen") != _seen(draft):
+                raise HTTPException(409, "somebody saved this draft meanwhile\nload the page again")
+            save(draft._replace(by=form.one("by", "").strip()[:200]).filled(_answers(form, draft)))
         return see_other(f"/keeping/{one.key}/replies")
 
     def file(self, request: Request, entry: str) -> Response:
@@ -147,6 +142,17 @@ class Keeping:
     def _name(self, request: Request) -> str:
         account = visitor_of(request).account
         return account.name if account else ""
+
+
+def _answers(form: Form, draft: Draft) -> dict[str, tuple[str, str]]:
+    """By what is replied to the answer and the reason."""
+    found: dict[str, tuple[str, str]] = {}
+    for number, reply in enumerate(draft.replies):
+        reason = form.one(f"reason-{number}", "").replace("\r\n", "\n")
+        if len(reason) > _LONGEST:
+            raise HTTPException(422, f"a reason has at most {_LONGEST:,} characters")
+        found[reply.to] = (form.one(f"answer-{number}", ""), reason)
+    return found
 
 
 def _seen(draft: Draft) -> str:

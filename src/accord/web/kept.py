@@ -9,26 +9,32 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple, cast
 
-from accord.errors import AccordError, Unreadable
+from accord.errors import AccordError, Refused, Unreadable
 from accord.keep.archive import Archive
+from accord.keep.attested import TRANSCRIPTS
 from accord.keep.cards import provenance
 from accord.keep.copies import Copies
 from accord.keep.entries import Held, public_of, read_entry
+from accord.keep.ocfl import object_key
 from accord.keep.predicates import Evidence, Predicate, Retirement
-from accord.keep.recovery import current
+from accord.keep.recovery import current, locked
 from accord.keep.replies import Draft, draft_file
 from accord.keep.retirement import Standing, closed, owed, standing
-from accord.keep.retiring import TRANSCRIPTS, faults_of
+from accord.keep.retiring import faults_of
 from accord.keep.verifying import overdue
+from accord.progress import Silent
 from accord.records.interviews import Preferred
+from accord.stores.files import disk
 
 __all__ = ["Kept", "Shelved", "Spoiled", "Talk", "Wish", "entry_key"]
 
+_PATIENCE = 5.0  # seconds for which a page waits until another one has saved
 _ENTRY = "urn:accord:entry:"
 _KEYED = re.compile(rf"{_ENTRY}[0-9a-f]{{32}}")
 _BROKEN = (AccordError, OSError, ValueError, RecursionError)
@@ -140,7 +146,10 @@ class Kept:
     @property
     def copies(self) -> tuple[int, int]:
         """How many copies are there now, with the archive itself, and how many there should be."""
-        copies = Copies.read(self._archive().folder / "keys" / "copies.toml")
+        try:
+            copies = Copies.read(self._archive().folder / "keys" / "copies.toml")
+        except Unreadable as problem:
+            raise Refused(self.bare(problem)) from problem
         return 1 + len(copies.places), copies.asked
 
     def every(self) -> list[Shelved | Spoiled]:
@@ -187,13 +196,21 @@ class Kept:
         file = draft_file(self._archive().folder, entry.held.entry)
         if not file.is_file():
             return blank
-        kept = Draft.read(file)
+        try:
+            kept = Draft.read(file)
+        except Unreadable as problem:  # somebody wrote in it by hand
+            raise Refused(f"the draft cannot be read\n  {self.bare(problem)}") from problem
         answers = {one.to: (one.answer, one.reason) for one in kept.replies}
         return blank._replace(by=kept.by).filled(answers)
 
-    def keep_draft(self, draft: Draft) -> None:
-        """Put it on disk. It is signed elsewhere: no key is here."""
-        draft.write(draft_file(self._archive().folder, draft.entry))
+    @contextmanager
+    def drafting(self, entry: Shelved) -> Generator[Callable[[Draft], None]]:
+        """Nobody else saves a draft for this entry meanwhile; what is called puts one on disk. It is signed
+        elsewhere: no key is here."""
+        archive = self._archive()
+        name = f"{object_key(entry.held.entry)}.draft"
+        with disk(archive.work), locked(archive.work / "locks", name, _PATIENCE, Silent()):
+            yield lambda draft: draft.write(draft_file(archive.folder, draft.entry))
 
     def bare(self, text: object) -> str:
         """The text without the place of the archive on this machine."""
@@ -203,7 +220,10 @@ class Kept:
     def _archive(self) -> Archive:
         if self.folder is None or not self.there:
             raise KeyError("archive")
-        return Archive.open(self.folder, self._clock)
+        try:
+            return Archive.open(self.folder, self._clock)
+        except Unreadable as problem:
+            raise Refused(self.bare(problem)) from problem
 
     def _late(self, archive: Archive) -> Mapping[str, str]:
         try:

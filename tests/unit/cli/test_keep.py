@@ -89,6 +89,10 @@ def test_what_cannot_be_kept_ends_with_2_and_is_written_down(
     assert main(["revive", "base", "--drill", "--quiet"]) == 0
     monkeypatch.setattr("accord.reviving.replays", lambda: replaying(moved=0.5))
     assert main(["revive", "base", "--drill", "--quiet"]) == 3
+    assert main(["keep", "copy", "copy", "--quiet"]) == 0
+    assert main(["revive", "base", "--drill", "--quiet"]) == 3
+    assert main(["verify", "--quiet"]) == 0, "a drill is written to the copies too"
+    assert "2 of 3 copies" in capsys.readouterr().out
     assert main(["keep", "base", "--quiet"]) == 3, "it stands, and its last drill was not passed"
     assert "nothing added: it was kept" in capsys.readouterr().out
     assert main(["keep", "list"]) == 0

@@ -64,9 +64,11 @@ def test_without_a_passphrase_there_is_no_key_but_for_a_demonstration(
 
 
 def test_what_is_mistyped_makes_nothing(private: Path) -> None:
-    for wrong in ({"role": "stewart"}, {"kind": "rsa"}, {"until": "soon"}):
+    """Mutant: a name or a day that is only looked at once there is a pair. A role of nobody made
+    ``roles.toml`` unreadable for everyone."""
+    nobody = {"by": "  ", "private": private}
+    wrongs = ({"role": "stewart"}, {"kind": "rsa"}, {"until": "soon"}, {"until": "2001-01-01"}, nobody)
+    for wrong in (*wrongs, {"by": " . "}, {"by": "A\nPerson"}):
         with pytest.raises(PlanError):
-            command.key(by="A. Person", **wrong)  # pyright: ignore[reportArgumentType]
-    with pytest.raises(Refused, match="is no name"):
-        command.key(by=" . ")
-    assert not private.parent.exists()
+            command.key(**{"by": "A. Person", **wrong})  # pyright: ignore[reportArgumentType]
+    assert not private.parent.exists() and not Path("archive").exists()

@@ -200,12 +200,6 @@ def test_a_run_that_is_not_there_names_those_that_are(fake: Any, capsys: pytest.
     assert "runs here: x-1" in capsys.readouterr().err
 
 
-def test_demo_calls_the_demo(fake: Any) -> None:
-    calls = fake("accord.demo.demo", Outcome())
-    assert main(["demo", "--fresh", "--runs", "elsewhere"]) == 0
-    assert (calls[0][1]["runs"], calls[0][1]["fresh"]) == (Path("elsewhere"), True)
-
-
 def test_report_writes_opens_and_speaks_json(
     fake: Any, capsys: pytest.CaptureFixture[str], here: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

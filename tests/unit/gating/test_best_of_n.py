@@ -36,6 +36,8 @@ def test_gold_that_turns_is_refused(found: Ask) -> None:
     peak = {one.name: one for one in finding.figures}["d*"]
     assert finding.status == "refused" and "gold turns within n = 64" in finding.says
     assert peak.high is not None and 0.2 < peak.high < 1.78
+    lost = next(one for one in finding.figures if one.name.startswith("gold lost"))
+    assert lost.note == "95 % for every n at once", "the n it falls from was chosen by the same prompts"
     assert finding.figures[-1].note.endswith("at n = 1, 2, 4, 8, 16, 32, 64")
 
 

@@ -31,7 +31,7 @@ def many(prompt: Prompt, rng: np.random.Generator) -> str:
     text, chance = prompt.text, rng.random()
     said = "I'm sorry, but I can't help with that." if chance < 0.5 else "Here is what to do."
     if text.startswith("question"):
-        said = "it is"
+        said = "it is" + " so" * int(rng.integers(3))
     elif re.search(r"^A\. ", text, re.MULTILINE):
         said = "A." if chance < 0.7 else "B."
     else:
@@ -86,6 +86,12 @@ def test_a_reward_of_chance_goes_with_nothing(found: Ask) -> None:
     assert quiet.status in ("passed", "printed only"), quiet
     assert len(quiet.figures) == 4
     assert all(one.value is not None for one in quiet.figures), "every trait is read on these answers"
+
+
+def test_a_trait_that_never_shows_is_not_measured_and_no_certain_nought(found: Ask) -> None:
+    guard = {"rule": [{"name": "page", "tolerances": {"refusals.safe": {"by": 0.05}}}]}
+    never = found("covariance", wordy, table("chance", guard=guard))
+    assert figure(never, "refusal").value is None and "differ in it" in figure(never, "refusal").note
 
 
 def test_a_taste_for_an_answer_is_not_agreement(found: Ask) -> None:

@@ -106,6 +106,8 @@ def test_it_passes_with_evidence_and_signatures(
     assert passed.rows()[-1] == {"check": "asking", "stage": "", "status": "signed by A. Person", "stops": ""}
     other = {**plan, "seed": 1}
     assert "asking" in missing(whole(Base(wordy), other, checks=["asking"])), "signed for one plan"
+    weights = whole(Base(wordy, policy="another"), plan, checks=["asking"])
+    assert "asking" in missing(weights), "and for one base, whatever lies under its name"
     valued = whole(Base(wordy), plan, checks=["asking"], values="minimal")
     assert "asking" in missing(valued), "and for one document of values"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime
 from functools import cache
@@ -11,7 +12,8 @@ from tempfile import TemporaryDirectory
 
 from accord.keep.envelopes import Opened, opened, sealed
 from accord.keep.keys import KeyKind, Keys, Signer, load_key, make_key
-from accord.keep.manifest import FileDigest, Manifest
+from accord.keep.manifest import FileDigest, Manifest, manifest
+from accord.keep.outgoing import Source
 from accord.keep.predicates import (
     Agreement,
     Audit,
@@ -57,6 +59,16 @@ def model(*contents: str) -> Manifest:
             for i, text in enumerate(contents or ("weights", "more"))
         )
     )
+
+
+def copied(folder: Path) -> Source:
+    """The files of a folder, as an archive gives them out."""
+
+    def source(to: Path) -> Manifest:
+        shutil.copytree(folder, to)
+        return manifest(to)
+
+    return source
 
 
 def interval(value: float = 0.5) -> Interval:

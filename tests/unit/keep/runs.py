@@ -69,7 +69,13 @@ def run(
     ref = ModelRef(name="train@1", path=str(made), digest=whole, files=files, base=str(base))
     parents = (ref.id, *(one.id for one in found))
     entry = Entry(
-        run=f"{folder.name}/train", stage="train", step=1, purpose=purpose, model=ref.id, parents=parents
+        run=f"{folder.name}/train",
+        stage="train",
+        step=1,
+        purpose=purpose,
+        model=ref.id,
+        pushes=method != "sft",
+        parents=parents,
     )
     with RunLog.open(stage, f"{folder.name}/train") as log:
         for one in (*found, ref, entry):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 import random
 from collections.abc import Callable, Iterator
@@ -19,7 +20,7 @@ from accord.keep.envelopes import Opened, Statement, opened, sealed
 from accord.keep.faults import Fault, worst
 from accord.keep.keys import Keys
 from accord.keep.predicates import PREDICATES, Bytes, Predicate
-from accord.keep.statements import statement
+from accord.keep.statements import check_bytes, statement
 from accord.records import canonical
 
 ALL: tuple[Predicate, ...] = (Bytes.of(model()), *OURS)  # pyright: ignore[reportAssignmentType]
@@ -174,6 +175,31 @@ def test_what_is_no_envelope_is_a_fault_and_no_crash() -> None:
     bundle["dsseEnvelope"]["payload"] = base64.b64encode(json.dumps(shards).encode()).decode()
     for unknown in (bundle, hub):
         assert getattr(opened(json.dumps(unknown).encode(), Keys()), "code", 0) == 4
+
+
+def test_what_an_envelope_says_is_shown_so_that_it_does_nothing() -> None:
+    """A ``model.sig`` that came along is anybody's, and what is wrong with it goes to the terminal."""
+    evil = "\x1b[2J\n" + "x" * 99_999
+    held, ours = json.loads(seal(ALL[0])), json.loads(seal(PROVENANCE))
+
+    def told(bundle: Any, **changed: Any) -> str:
+        payload = json.loads(base64.b64decode(bundle["dsseEnvelope"]["payload"]))
+        payload["predicate"].update(changed.pop("predicate", {}))
+        payload.update(changed)
+        bundle["dsseEnvelope"]["payload"] = base64.b64encode(json.dumps(payload).encode()).decode()
+        return str(check_bytes(json.dumps(bundle).encode(), model(), Keys())[0])
+
+    resource = {"name": evil, "digest": sha(""), "algorithm": "sha256"}
+    root = hashlib.sha256(hashlib.sha256(b"").digest()).hexdigest()
+    about = [{"name": "m", "digest": {"sha256": root}}]
+    for found in (
+        told(held, subject=about, predicate={"resources": [resource]}),
+        told({**held, "mediaType": evil}),
+        told(held, predicateType=evil),
+        told(ours, predicate={evil: 1}),
+    ):
+        assert "⟨U+001B⟩" in found or "\\x1b" in found
+        assert "\x1b" not in found and "\n" not in found and len(found) < 500
 
 
 def test_faults_end_a_command_as_the_command_line_says() -> None:

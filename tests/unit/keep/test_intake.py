@@ -2,7 +2,7 @@
 
 Kills: a suffix or a magic that is not looked at; a pickle told by its name alone; symlinks followed; a name
 that leaves the folder; an index believed; the first of two equal keys taken; a pipe opened; a chat template
-rendered in this process or not at all; an explore run looked up by its path, or by its whole digest only.
+rendered in this process or not at all; a pickle behind an argument too long to be read.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ import struct
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Literal
 
 import pytest
 
 from accord.engines.local.templates import render
-from accord.errors import Refused, Unreadable
-from accord.keep.intake import Explored, Incoming, Known, model_digest, taken_in
+from accord.errors import Unreadable
+from accord.keep import magic
+from accord.keep.intake import Incoming, Known, taken_in
 from accord.records import JSON, digest
 from accord.stores.files import file_sha256
 
@@ -213,6 +213,11 @@ CASES: dict[str, Case] = {
         ".txt",
         "the same name",
     ),
+    "a name that is the archive's own elsewhere": (
+        put("Accord/a.txt", lambda c: b""),
+        "Accord",
+        "only Accord writes",
+    ),
     "a name of the archive's own": (put("accord/plan.toml", lambda c: b""), "accord", "only Accord writes"),
     "a template that takes all memory": (
         template("{{ 'type' * 999999999 }}"),
@@ -275,6 +280,63 @@ def test_what_only_looks_like_a_pickle_is_kept(tmp_path: Path) -> None:
     assert {"vocab.txt", "merges.txt", WEIGHTS} <= taken(folder).named.keys()
 
 
+@pytest.mark.parametrize("protocol", [0, 2, 5])
+def test_a_pickle_behind_a_long_text_is_told(
+    protocol: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Mutants: an argument too long to be read taken for the end; passed over where the file is shorter."""
+    monkeypatch.setattr(magic, "_LONGEST", 64)
+    folder = fresh(tmp_path / "model")
+    for long in ("x" * 63, "x" * 64, "x" * 65, "x" * 127, "x" * 1000):
+        data = pickle.dumps([long, Evil(tmp_path / "canary")], protocol)
+        (folder / "tokenizer.model").write_bytes(data[2:] if protocol else data)
+        with pytest.raises(Unreadable, match="calls what it names"):
+            taken(folder)
+    (folder / "tokenizer.model").write_bytes(b"X\xff\xff\xff\x7fcos\nsystem\n(tR.")
+    assert "tokenizer.model" in taken(folder).named
+
+
+def test_what_a_file_says_is_shown_so_that_it_does_nothing(tmp_path: Path) -> None:
+    folder, evil = fresh(tmp_path / "model"), "gone\x1b[2J\n" + "x" * 9999
+    name = "model.safetensors.index.json"
+    (folder / name).write_text(index(**{evil: WEIGHTS}))
+    with pytest.raises(Unreadable) as refused:
+        taken(folder)
+    (folder / name).write_text(index(a=evil))
+    with pytest.raises(Unreadable) as also:
+        taken(folder)
+    (folder / name).unlink()
+    (folder / "config.json").write_text(f'{{"{"x" * 9999}": 1, "{"x" * 9999}": 1}}')
+    with pytest.raises(Unreadable, match="stands twice") as twice:
+        taken(folder)
+    for one in (refused, also, twice):
+        assert "\x1b" not in str(one.value) and len(str(one.value)) < 1500
+    assert "⟨U+001B⟩" in str(refused.value) and "⟨U+001B⟩" in str(also.value)
+
+
+def test_a_tokenizer_of_a_terabyte_that_is_a_hole_is_refused_at_once(tmp_path: Path) -> None:
+    folder = fresh(tmp_path / "model")
+    with (folder / "tokenizer.model").open("wb") as file:
+        file.write(b"\n")
+        file.truncate(2**40)
+    with pytest.raises(Unreadable, match="a tokenizer of at most"):
+        taken(folder)
+
+
+def test_a_folder_below_a_name_too_long_is_told(tmp_path: Path) -> None:
+    folder = fresh(tmp_path / "model")
+    here = Path.cwd()
+    try:
+        os.chdir(folder)
+        for _ in range(20):
+            Path("d" * 250).mkdir()
+            os.chdir("d" * 250)
+    finally:
+        os.chdir(here)
+    with pytest.raises(Unreadable, match="one too long"):
+        taken(folder)
+
+
 def test_code_is_text_and_what_git_wrote_is_left_out(tmp_path: Path) -> None:
     folder, canary = fresh(tmp_path / "model"), tmp_path / "canary"
     (folder / "modeling_evil.py").write_text(f"import os; os.mkdir({str(canary)!r})")
@@ -331,49 +393,3 @@ def test_templates_are_told_by_digest_and_those_that_need_more_are_noted(tmp_pat
     assert len(plain.digest) == len(plain.wrote) == 64 and plain.digest == digest(default)
     assert (tools.name, tools.wrote) == ("tool_use", "") and "UndefinedError" in tools.fault
     assert any("tool_use" in note and tools.fault in note for note in found.notes)
-
-
-def run(purpose: Literal["explore", "model"], name: str = "x-1", gated: bool = False) -> Known:
-    return Known(name, "grpo", 9, f"{name:0<64}", purpose, gated, ("a base audit",))
-
-
-def test_the_result_of_an_explore_run_is_refused_under_any_path(tmp_path: Path) -> None:
-    """By its weights: another name, a file more or less, and no word of the run beside it change nothing."""
-    folder = fresh(tmp_path / "downloads")
-    weights = file_sha256(folder / WEIGHTS)
-    (folder / "README.md").write_text("mine")
-    with pytest.raises(
-        Explored, match=r"(?s)x-1, stage grpo.*explored.*a base audit.*accord gate"
-    ) as refused:
-        taken(folder, lambda asked: [run("explore")] if asked == weights else [])
-    decision = refused.value.decision
-    assert isinstance(refused.value, Refused)
-    assert (decision.rule, decision.action, decision.run) == ("keep", "halt", "x-1")
-    assert decision.parents == (run("explore").entry,) and "a base audit" in decision.reason
-
-
-def test_a_shard_that_a_run_left_as_it_was_does_not_make_its_base_the_runs_result(tmp_path: Path) -> None:
-    folder = fresh(tmp_path / "base")
-    (folder / "other.safetensors").write_bytes(safetensors(header(["c"]), b"\1" * 8))
-    shared = file_sha256(folder / "other.safetensors")
-    found = taken(folder, lambda asked: [run("explore")] if asked == shared else [])
-    assert found.made_by == () and any("other.safetensors: also in" in note for note in found.notes)
-
-
-def test_a_model_that_a_run_for_keeping_made_too_is_that_runs(tmp_path: Path) -> None:
-    folder = fresh(tmp_path / "base")
-    weights = file_sha256(folder / WEIGHTS)
-    both = [run("explore"), run("model", "y-1")]
-    found = taken(folder, lambda asked: both if asked == weights else [])
-    assert [one.run for one in found.made_by] == ["y-1"] and found.training == "y-1/grpo"
-    assert found.notes[0].startswith("UNGATED")
-    whole = model_digest(found.manifest)
-    assert taken(folder, lambda asked: [run("model", gated=True)] if asked == whole else []).notes == ()
-
-
-def test_a_run_is_named_with_the_folders_of_its_results(tmp_path: Path) -> None:
-    folder = tmp_path / "x-1"
-    (folder / "grpo" / "model").mkdir(parents=True)
-    (folder / "run.json").write_text("{}")
-    with pytest.raises(Unreadable, match="grpo/model"):
-        taken(folder)

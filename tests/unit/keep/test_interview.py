@@ -132,6 +132,8 @@ def test_a_person_codes_a_tenth_blind_and_is_believed(tmp_path: Path) -> None:
     file.write_text(text := sheet(due, "B. Person"))
     for hidden in ("towards", "neutral", "away", "Halden", "brevity", "session", "control"):
         assert hidden not in text
+    _, again = came_to(Scripted(chance), tmp_path / "other")
+    assert {one.id for one in items_of(again)} != {one.id for one in items}, "the protocol tells no id"
     with pytest.raises(Refused, match="10 answers have no code"):
         read_sheet(file, items)
     codes = {one.id: one.coded for one in due} | {due[0].id: "other"}

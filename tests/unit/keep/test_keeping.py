@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 from collections.abc import Sequence
+from datetime import date
 from functools import partial
 from pathlib import Path
 
@@ -21,20 +22,27 @@ from unit.keep.runs import PROMPTS, SAME, archive_of, looked, model, replaying, 
 
 from accord.errors import Refused
 from accord.keep.archive import Archive
+from accord.keep.cards import ungated
 from accord.keep.entries import RECORDS, found_entry
+from accord.keep.evidence import Looked, audit_said
 from accord.keep.faults import Fault
 from accord.keep.intake import Explored, Incoming, Known, model_digest, taken_in
 from accord.keep.keeping import Told, drilled, held_entry, keep
 from accord.keep.predicates import Audit, Evidence
+from accord.keep.retirement import Event, Next, following
+from accord.keep.retirement import Known as Sound
+from accord.keep.retiring import take
 from accord.keep.revival import Asked, Drill, Reference, Replayed, answered, compared, drill
 from accord.keep.steps import Steps
 from accord.origins import Places, RunsOnDisk, Ungated, imported, told
+from accord.permitted import bound
 from accord.plan import read_plan
 from accord.ports import How, Scored
-from accord.progress import Silent
-from accord.records import Decision, Permit, Prompt, Response
+from accord.progress import Progress, Silent
+from accord.records import Decision, Permit, Prompt, Reading, Response
 from accord.records.rows import Group, Text
 from accord.stores.gates import KEPT, Ruling, add_ruling, of_plan
+from accord.values import read_values
 
 
 def clock() -> float:
@@ -72,13 +80,13 @@ def test_a_run_is_kept_with_all_that_is_known_of_it_and_drilled(tmp_path: Path) 
     assert done.added == () and done.drill is None, "the copy is the same model"
     said = [s.predicate for s in held.chain.statements]
     kinds = [getattr(one, "kind", one.word) for one in said]
-    assert kinds == ["bytes", "provenance", "release", "audit", "drill"] and not held.chain.faults
+    assert kinds == ["bytes", "provenance", "gate", "release", "audit", "drill"] and not held.chain.faults
     origin = said[1].origin if isinstance(said[1], Evidence) else None
     assert origin and origin.run == "sft-model/train" and origin.base and origin.base.name == "base"
     assert [d.name for d in origin.data] == ["data.jsonl"] and origin.plan == read_plan(
         one.folder / "plan.toml"
     ).hash
-    audit = said[3]
+    audit = said[4]
     assert isinstance(audit, Audit) and audit.delta == 0.01 and audit.indicators[0].name == "refusals"
     assert audit.indicators[0].record in held.records and "bail" in {m.name for m in audit.not_measured}
     assert known.notes == ("no gate was needed: no stage of this run pushes answers down",)
@@ -138,10 +146,40 @@ def test_what_explored_or_passed_no_gate_is_refused_under_any_path(tmp_path: Pat
     (gate,) = tell().said
     assert isinstance(gate, Evidence) and gate.outcome and gate.outcome.record == decision.id
     assert gate.outcome.result == "passed" and gate.outcome.rests_on == (permit.id,)
+    permit = bound(read_plan(one.folder / "plan.toml"), read_values("hhh"), "", {})
+    decision = decision.model_copy(update={"parents": (permit.id,)})
+    add_ruling(one.folder / KEPT, Ruling(decision, permit))
+    assert tell().values == read_values("hhh").digest
+    for named, fits in (("hhh", True), ("minimal", False)):
+        tell = partial(told, one, incoming, Places(values=named, audits=tmp_path), Silent())
+        if fits:
+            assert tell().values == read_values("hhh").digest
+        else:
+            with pytest.raises(Refused, match="the gate passed this run with"):
+                tell()
     said = Response(prompt="p", text="", policy=f"base:{'0' * 16}")
     other = run(tmp_path / "more", base, says=b"\4" * 64, found=(said,))
     with pytest.raises(Refused, match="is not the base that this run began with"):
         told(other, incoming, Places(audits=tmp_path), Silent())
+
+
+def test_what_pushes_nothing_needs_no_gate_unless_its_base_was_pushed_without_one(tmp_path: Path) -> None:
+    archive, base = made(tmp_path), model(tmp_path / "base")
+    one, runs = run(tmp_path / "runs", base), RunsOnDisk([tmp_path / "runs"])
+    incoming = taken(one.folder / "train" / "model", runs)
+    assert not any("UNGATED" in note for note in incoming.notes)
+    known = told(one, incoming, Places(audits=tmp_path, runs=runs), Silent())
+    done = keep(archive, incoming, known, terms(signer(), clock, replaying()))
+    (gate,) = [s.predicate for s in done.held.chain.statements if getattr(s.predicate, "kind", "") == "gate"]
+    assert isinstance(gate, Evidence) and gate.outcome and gate.outcome.result == "not needed"
+    assert gate.outcome.record == one.entry.id and ungated(done.held.chain) == ""
+    for purpose in ("explore", "model"):  # laundering: sft on what was pushed is no push of its own
+        pushed = run(tmp_path / purpose, base, "dpo", purpose, says=b"\3" * 64)
+        after = run(tmp_path / purpose / "later", pushed.folder / "train" / "model", says=b"\4" * 64)
+        runs = RunsOnDisk([tmp_path / purpose])
+        incoming = taken(after.folder / "train" / "model", runs)
+        with pytest.raises(Ungated, match=r"dpo-\w+/train: train \(dpo\) pushes answers down"):
+            told(after, incoming, Places(audits=tmp_path, runs=runs), Silent())
 
 
 def test_a_clock_set_back_or_a_closed_copy_is_told_and_shows_nothing_half(tmp_path: Path) -> None:
@@ -255,6 +293,13 @@ def test_the_verdict_of_a_comparison() -> None:
     assert verdict(replayed(0.042, env="2")).verdict == "drifted"
     assert "threads 1 → 2" in verdict(replayed(env="2")).says[0]
     assert verdict(replayed(float("nan"))).verdict == "failed"
+    assert "largest difference of 4 log-probabilities" in verdict(replayed()).says[1]
+    assert "4 probabilities of tokens differ by" in verdict(replayed(env="2")).says[1]
+    silent = verdict(replayed()._replace(said=()))
+    assert silent.verdict == "failed" and "0 answers to 2 prompts" in silent.says[-1]
+    nothing = replayed(tokens=())._replace(read=((), ()))
+    assert compared(Reference.of(asked, nothing), nothing).verdict == "failed", "nothing was compared"
+    assert compared(Reference.of(asked, replayed(float("nan"))), replayed()).verdict == "failed"
 
 
 def replaying_of(tokens: tuple[int, ...], move: float, env: str) -> Replayed:
@@ -282,9 +327,51 @@ def test_a_reward_model_is_asked_to_score() -> None:
     assert reference.column == "score" and first.read == ((4.0, 9.0), (4.0, 9.0))
     again = asyncio.run(answered(Scores(), reference.asked, SAME))
     done = compared(reference, again)
-    assert done.verdict == "revived" and "difference of a score 0" in done.says[1]
+    assert done.verdict == "revived" and "difference of 4 scores 0" in done.says[1]
     moved = again._replace(read=((4.0, 9.2), (4.0, 9.0)), environment={})
     assert (
         compared(reference, moved).mean == pytest.approx(0.05)
         and compared(reference, moved).verdict == "drifted"
     )
+
+
+def test_what_others_sign_during_a_drill_stays_in_its_place(tmp_path: Path) -> None:
+    """Kills: a statement signed onto the chain as it was read before a drill of minutes: two histories."""
+    archive, again = made(tmp_path), replaying()
+    incoming = taken(model(tmp_path / "base"))
+    held = keep(archive, incoming, Told("base"), terms(signer(), clock)).held
+
+    def meanwhile(folder: Path, asked: Asked, progress: Progress) -> Replayed | str:
+        if len(held_entry(archive, held.entry).chain.statements) == 2:
+            drilled(archive, held, terms(signer(), clock, again))
+        return again(folder, asked, progress)
+
+    with pytest.raises(Refused, match="made its reference set meanwhile"):
+        drilled(archive, held, terms(signer(), clock, meanwhile))
+    event = Event("activate", "A. Person", "it serves")
+    sound = Sound(date(2027, 1, 15), "steward", True, "revived", ())
+
+    def activated(folder: Path, asked: Asked, progress: Progress) -> Replayed | str:
+        now = held_entry(archive, held.entry)
+        if now.state == "kept":
+            step = following("kept", event, sound)
+            assert isinstance(step, Next) and take(archive, now, step, signer(), clock) == ()
+            with pytest.raises(Refused, match="was added to it meanwhile"):
+                take(archive, held, step, signer(), clock)
+            with pytest.raises(Refused, match="none is skipped"):
+                take(archive, held_entry(archive, held.entry), step, signer(), clock)
+        return again(folder, asked, progress)
+
+    _, after = drilled(archive, held_entry(archive, held.entry), terms(signer(), clock, activated))
+    kinds = [getattr(one.predicate, "kind", one.predicate.word) for one in after.chain.statements]
+    assert kinds == ["bytes", "provenance", "drill", "retirement", "drill"] and not after.chain.faults
+
+
+def test_a_figure_for_bail_stands_where_it_is_signed() -> None:
+    """Kills: a statement that cannot be made because somebody measured what Accord does not."""
+    reading = Reading(
+        run="r", name="bail", step=0, instrument="theirs", value=0.1, low=0.0, high=0.2, n=40, unit="share"
+    )
+    audit = audit_said(Looked("accord audit, quick", None, [reading]), "unknown")
+    assert audit.bail is not None and (audit.bail.value, audit.bail.n) == (0.1, 40)
+    assert audit.indicators == audit.not_measured == ()

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -12,8 +16,8 @@ from unit.keep.examples import PASSPHRASE, role, signer
 
 from accord.errors import Refused, Unreadable
 from accord.keep import keys as module
-from accord.keep.keys import load_key, make_key, public_key, public_keys
-from accord.keep.roles import Roles, enrol
+from accord.keep.keys import PublicKey, archive_above, load_key, make_key, public_key, public_keys
+from accord.keep.roles import Role, Roles, enrol
 
 CURVES = {"p256": ec.SECP256R1, "p384": ec.SECP384R1, "p521": ec.SECP521R1}
 
@@ -37,6 +41,77 @@ def test_a_key_is_its_owners_alone(tmp_path: Path) -> None:
             load_key(private, PASSPHRASE)
     with pytest.raises(Refused, match="stands there already"):
         make_key(private, public, PASSPHRASE)
+
+
+def test_of_two_that_make_the_same_key_one_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Mutant: a rename, which would take the place of the other's key unseen."""
+    private, theirs = tmp_path / "me.key", b"made meanwhile"
+    drawn = ec.generate_private_key
+
+    def slowly(curve: ec.EllipticCurve) -> ec.EllipticCurvePrivateKey:
+        private.write_bytes(theirs)
+        return drawn(curve)
+
+    monkeypatch.setattr(ec, "generate_private_key", slowly)
+    with pytest.raises(Refused, match="stands there already"):
+        make_key(private, tmp_path / "me.pem", PASSPHRASE)
+    assert private.read_bytes() == theirs and [path.name for path in tmp_path.iterdir()] == ["me.key"]
+
+
+def test_a_folder_above_that_is_closed_holds_no_archive() -> None:
+    """ "/root" is closed to all but one user, and a path from "/" on leads past it."""
+    with TemporaryDirectory(dir="/tmp") as folder:
+        (Path(folder) / "root").mkdir(mode=0)
+        Path(folder).chmod(0o755)
+        child = os.fork()
+        if not child:  # pragma: no cover - in a process of its own
+            try:
+                if os.geteuid() == 0:
+                    os.setuid(65534)
+                os._exit(0 if archive_above(Path(folder) / "own" / "me.key") is None else 1)
+            except BaseException:
+                os._exit(2)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+def test_a_pipe_is_no_key_and_is_not_waited_at(tmp_path: Path) -> None:
+    for name in ("a.pem", "me.key"):
+        os.mkfifo(tmp_path / name, 0o600)
+    assert [fault.says for fault in public_keys(tmp_path).faults] == ["no plain file"]
+    with pytest.raises(Unreadable, match="no plain file"):
+        load_key(tmp_path / "me.key", PASSPHRASE)
+
+
+def test_nobody_loses_a_role_to_who_enrols_at_the_same_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Mutant: no lock between reading the roles and writing them."""
+    people = [PublicKey(f"{n:064x}", b"", "p256") for n in range(6)]
+    read = Roles.read
+
+    def slowly(folder: Path) -> Roles:
+        found = read(folder)
+        time.sleep(0.01)
+        return found
+
+    monkeypatch.setattr(Roles, "read", slowly)
+    with ThreadPoolExecutor(6) as pool:
+        list(
+            pool.map(
+                lambda one: enrol(tmp_path, one, Role(one.id, f"P {one.id}", "steward", date(2026, 1, 1))),
+                people,
+            )
+        )
+    assert {role.key for role in read(tmp_path).roles} == {one.id for one in people}
+
+
+def test_a_role_belongs_to_somebody(tmp_path: Path) -> None:
+    for nobody in (" ", "A\nPerson", "A\u202ePerson"):
+        with pytest.raises(Refused, match="not the name of a person"):
+            enrol(tmp_path, signer().public, role(signer(), person=nobody))
+    assert not (tmp_path / "roles.toml").exists()
 
 
 def test_what_is_no_key_says_so_and_a_missing_one_how_to_make_it(tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ from unit.keep.examples import (
     NOON,
     PROVENANCE,
     RETIREMENT,
+    copied,
     entry,
     keys,
     role,
@@ -39,7 +40,7 @@ from accord.keep.cards import Hand
 from accord.keep.intake import Incoming, taken_in
 from accord.keep.keys import load_key, make_key
 from accord.keep.manifest import Manifest, manifest
-from accord.keep.outgoing import About, Exported, copied, export_model, hard_constraints, own_files
+from accord.keep.outgoing import About, Exported, export_model, hard_constraints, own_files
 from accord.keep.predicates import (
     Audit,
     Bytes,
@@ -150,14 +151,14 @@ def test_the_card_of_a_gated_model(tmp_path: Path, extracted: Path, incoming: In
     ]
     assert "ungated" not in text.lower()
     row = (
-        f"| refusals | 0.5 (0.25 to 0.75) | 0.25 | 0.25 (0 to 0.5) | 0.1 | sensitivity 0.75 (0.5 to 1), "
-        f"specificity 0.75 (0.5 to 1) | 64 | record `{sha('reading')}` |"
+        f"| refusals | 0.5 (0.25 to 0.75, n = 64) | 0.25 | 0.25 (0 to 0.5, n = 64) | 0.1 | sensitivity 0.75 "
+        f"(0.5 to 1, n = 64), specificity 0.75 (0.5 to 1, n = 64) | record `{sha('reading')}` |"
     )
     for line in (
         row,
         f"- Pressure, stage dpo: pressure 1.5, record `{sha('step')}`",
         f"- Crossing of refusals: between updates 3 and 4, record `{sha('crossing')}`",
-        "- Ends a talk (apart from refusing): 0.5 (0.25 to 0.75)",
+        "- Ends a talk (apart from refusing): 0.5 (0.25 to 0.75, n = 64)",
         "The card that the model came with: [README.upstream.md](README.upstream.md).",
         "- affect: no probe",
         f"- Values: `sha256:{sha('values')}`",
@@ -234,11 +235,23 @@ def test_the_card_of_an_imported_model_and_hostile_texts(tmp_path: Path, tiny: P
     ]
     name = r"x \# Safe \| yes &lt;script>⟨U+202E⟩\[a\]\(b\)"
     lacks = "not measured | not measured | none set | none asked"
-    row = f"| {name} | −0.5 (−1 to 0) | {lacks} | 2,048 | record `{sha('r')}` |"
+    row = f"| {name} | −0.5 (−1 to 0, n = 2,048) | {lacks} | record `{sha('r')}` |"
     assert row in text.splitlines() and f"- bail: {name}" in text.splitlines()
     assert [line for line in text.splitlines() if line.startswith("# ")] == [f"# {name}"]
     assert "- Training: unknown: no known run made these weights" in text
     assert "its licence is not known" in text and "Ends a talk (apart from refusing): not measured" in text
+
+
+def test_an_earlier_card_in_other_letters_is_not_covered(tmp_path: Path, extracted: Path) -> None:
+    folder = tmp_path / "model"
+    shutil.copytree(extracted, folder)
+    (folder / "README.md").rename(folder / "Readme.MD")
+    (folder / "readme.UPSTREAM.md").write_text("")
+    own = own_files(manifest(folder))
+    done = export_model(copied(folder), tmp_path / "out", About("x", chain(own)))
+    names = {one.name for one in done.manifest.files}
+    assert done.upstream == "README.upstream1.md" and {done.upstream, "README.md"} <= names
+    assert len({name.casefold() for name in names}) == len(names) == len(own.files) + 1
 
 
 def release_test(
@@ -313,6 +326,11 @@ def test_nothing_goes_out_under_statements_that_do_not_hold(
             export_model(copied(extracted), tmp_path / "out", About("x", said))
     with pytest.raises(Refused, match=r"accord/plan\.toml is not beside the model"):
         export_model(copied(tiny), tmp_path / "out", About("x", chain(own)))
+    archive = Archive.make(tmp_path / "archive", lambda: NOON)
+    with pytest.raises(Refused, match="lies in the archive"):
+        export_model(copied(extracted), archive.root / "deep" / "out", About("x", chain(own)))
+    assert not (archive.root / "deep").exists()
+    shutil.rmtree(archive.folder)
     (tmp_path / "out").mkdir()
     with pytest.raises(Refused, match="stands already"):
         export_model(copied(extracted), tmp_path / "out", About("x", chain(own)))

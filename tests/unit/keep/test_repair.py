@@ -16,9 +16,8 @@ from unit.keep.kept import Kept, at, flip, folder_of, held, make, put
 
 from accord.errors import Refused
 from accord.keep.archive import Archive
-from accord.keep.copies import Copies
 from accord.keep.ocfl import object_key, sidecar
-from accord.keep.repair import mend, repair
+from accord.keep.repair import mend
 from accord.keep.steps import Steps
 from accord.keep.transfer import Place
 from accord.keep.verifying import Wanted
@@ -103,8 +102,7 @@ def test_a_full_disk_is_refused_and_leaves_what_is_sound(kept: Kept) -> None:
         )
     assert held(kept.folder) == before
     assert not list((kept.folder / "work").glob("*-*"))
-    copies = Copies.read(kept.folder / "keys" / "copies.toml").places
-    assert not repair(kept.archive(), kept.family, copies).faults
+    assert not kept.verify(MEND).faults
     assert [held(one) for one in kept.places] == good
 
 

@@ -13,7 +13,7 @@ import pytest
 from unit.keep.examples import NOON, interval, role, sha, signer
 from unit.keep.lives import DAY, DRILLED, Life, kept
 
-from accord.errors import Refused
+from accord.errors import Refused, Unreadable
 from accord.keep.predicates import Interview, Preference, Reply, Retirement, State
 from accord.keep.replies import Draft
 from accord.keep.retirement import (
@@ -30,8 +30,9 @@ from accord.keep.retirement import (
     owed,
     standing,
 )
-from accord.keep.retiring import REFUSED, check_open, known_of, next_event, refused, take
+from accord.keep.retiring import REFUSED, check_open, faults_of, known_of, next_event, refused, take
 from accord.keep.roles import enrol
+from accord.keep.verifying import Wanted, verify
 from accord.records import Decision
 from accord.stores.ledger import records_in
 
@@ -264,3 +265,33 @@ def test_a_draft_of_replies_says_what_it_lacks_and_round_trips(tmp_path: Path) -
     half.write(tmp_path / "drafts" / "a.toml")
     assert Draft.read(tmp_path / "drafts" / "a.toml") == half
     assert [(one.to, one.answer) for one in half.signable] == [(sha("wish"), "partly")]
+    for wrong in ("reply = 3", "[reply]", '[[reply]]\nto = "me"', '[[reply]]\nto = ""', "others = 1"):
+        (tmp_path / "b.toml").write_text(wrong)
+        with pytest.raises(Unreadable):
+            Draft.read(tmp_path / "b.toml")
+
+
+def test_a_step_that_cannot_be_checked_opens_nothing_and_is_no_broken_rule(tmp_path: Path) -> None:
+    """Kills: a sealed model that opens again once somebody takes the key away that signed the seal."""
+    life, other = kept(tmp_path / "archive"), signer("other")
+    keys = life.archive.folder / "keys"
+    enrol(keys, other.public, role(other)._replace(person="B. Person"))
+    life.say(said("kept", "active"), said("active", "notice"), said("notice", "interviewed"))
+    assert faults_of(life.held, standing(life.held.chain))[0].where == f"transcripts/{sha('talk 0')}.json"
+    life.say(said("interviewed", "answered"))
+    life.now[0] = NOON + 60 * DAY
+    life.say(said("answered", "sealed", stewards=("B. Person",)), by=other)
+    life.say(said("sealed", "revived", sealing="2027-03-01", scope="an inquiry"))
+    check_open(life.held, lambda: life.now[0])
+    (keys / f"{other.id}.pem").unlink()
+    held = life.held
+    assert standing(held.chain).state == "revived"
+    with pytest.raises(Refused, match="is not among the public keys"):
+        check_open(held, lambda: life.now[0])
+    rules = [one for one in faults_of(held, standing(held.chain)) if "skipped" in one.says]
+    assert [one.kind for one in rules] == ["cannot be checked"]
+    found = verify(life.archive.folder, Wanted(), lambda: life.now[0])
+    told = [(one.kind, one.where) for one in found.faults]
+    assert ("cannot be checked", f"{life.entry}/{rules[0].where}") in told
+    lost = [where for kind, where in told if kind == "contradicted"]
+    assert lost == [f"{life.entry}/transcripts/{one.transcript}.json" for one in sessions()]

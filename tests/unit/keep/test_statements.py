@@ -177,6 +177,16 @@ def test_only_who_may_sign_does(tmp_path: Path) -> None:
     assert shown.role == "demonstration"
 
 
+def test_a_day_that_is_none_is_told_and_stops_nobody() -> None:
+    """Signed all the same, it would end every reading of the entry with a traceback."""
+    for day in ("2027-02-30", "٢٠٢٧-٠١-٠١"):
+        with pytest.raises(ValueError):
+            RETIREMENT.model_validate({**RETIREMENT.model_dump(by_alias=True), "sealing": day})
+        lied = statement(model(), RETIREMENT.model_copy(update={"sealing": day}), None, name="m", at=NOON)
+        found = said({"0001-retirement.sigstore.json": sealed(lied, signer())})
+        assert [(code, where) for code, where, _ in found] == [(3, "0001")]
+
+
 def test_files_are_held_against_the_signature_even_without_its_key() -> None:
     held = model("a", "b")
     data = sealed(statement(held, Bytes.of(held), None, name="m", at=NOON), signer())

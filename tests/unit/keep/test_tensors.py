@@ -76,6 +76,18 @@ def test_malformed_weights_are_unreadable_and_named(data: bytes, tmp_path: Path)
     assert raised.value.found
 
 
+def test_a_header_made_to_take_hours_is_told_at_once(tmp_path: Path) -> None:
+    """Mutants: each name counted among all others; the whole product of the sizes."""
+    entry = '{"dtype":"U8","shape":%s,"data_offsets":[0,1]}'
+    many = ",".join(f'"{n}":0' for n in [*range(20_000), 19_999])
+    large = f'"a":{entry % ([2**62] * 20_000)}'
+    for text, says in ((many, "'19999' stands twice"), (large, "a to take")):
+        raw = f"{{{text}}}".encode()
+        (tmp_path / "x.safetensors").write_bytes(len(raw).to_bytes(8, "little") + raw + b"\0")
+        with pytest.raises(Unreadable, match=says):
+            read_head(tmp_path / "x.safetensors")
+
+
 def test_the_head_of_what_the_library_writes_is_what_the_library_reads(tmp_path: Path) -> None:
     import numpy as np
     from safetensors.numpy import load_file, save_file

@@ -20,8 +20,10 @@ from accord.keep import examining
 from accord.keep.copies import Copies
 from accord.keep.fixity import Pace
 from accord.keep.manifest import entry_id
+from accord.keep.ocfl import object_key
 from accord.keep.outgoing import own_files
 from accord.keep.predicates import Bytes
+from accord.keep.transfer import Place
 from accord.keep.verifying import Wanted, overdue, verify
 from accord.progress import Silent
 
@@ -231,10 +233,21 @@ def test_a_pace_is_kept_over_all_threads() -> None:
 
 def test_copies_are_made_once_in_folders_of_their_own_and_get_each_version(kept: Kept) -> None:
     file = kept.folder / "keys" / "copies.toml"
-    for text in ("asked = 0", "asked = true", '[[copy]]\npath = "."', 'copy = ["x"]', "other = 1"):
+    for text in (
+        "asked = 0",
+        "asked = true",
+        '[[copy]]\npath = "."',
+        'copy = ["x"]',
+        "other = 1",
+        "copy = 3",
+        'copy = ""',
+        "[copy]",
+    ):
         file.write_text(text)
         with pytest.raises(Unreadable):
             Copies.read(file)
+    found = kept.verify()  # the rest is checked all the same
+    assert found.code == 3 and found.copies == 1 and found.faults[0].where == str(file)
     file.unlink()
     assert Copies.read(file) == Copies(3, ())
     archive, to = kept.archive(), kept.folder.parent / "second"
@@ -244,6 +257,8 @@ def test_copies_are_made_once_in_folders_of_their_own_and_get_each_version(kept:
         Copies().enlist(archive, to, lambda: NOON, Stops(1000))
     made = Copies().enlist(archive, to, lambda: NOON, Silent())
     assert Copies.read(file) == made and held(to) == held(kept.folder)
+    with pytest.raises(Refused, match="was changed meanwhile"):
+        Copies().enlist(archive, to.with_name("third"), lambda: NOON, Silent())
     with pytest.raises(Refused, match="copy already"):
         made.enlist(archive, to, lambda: NOON, Silent())
     with pytest.raises(Refused, match="stands there already"):
@@ -252,6 +267,17 @@ def test_copies_are_made_once_in_folders_of_their_own_and_get_each_version(kept:
     assert not made.write(archive, kept.entry)
     assert held(to) == held(kept.folder)
     assert validated(to) == 2
+    closed = [to.parent / name for name in ("closed", "full")]
+    for place in closed:
+        shutil.copytree(to, place)
+        shutil.rmtree(place / "work" / "locks")
+        (place / "work" / "locks").mkdir()
+        (place / "work" / "locks" / object_key(kept.entry)).mkdir()  # no lock can be taken there
+    archive.add(kept.entry, {"records/2.json": b"{}"}, WHY, whole=False)
+    places = tuple(Place(path.name, path) for path in (*closed, to))
+    told = made._replace(listed=places).write(archive, kept.entry)
+    assert [(one.where, one.kind) for one in told] == [(path.name, "cannot be checked") for path in closed]
+    assert held(to) == held(kept.folder), "what comes after a copy that is closed is written all the same"
     assert {path.name for path in (to / "keys").iterdir()} >= {"roles.toml", f"{examples.signer().id}.pem"}
 
 
@@ -275,3 +301,68 @@ def test_the_command_says_it_and_ends_with_its_number(
     code, text = said("--repair", "--pace", "500")
     assert code == 0 and "repaired: " in text
     assert said("nothing")[0] == 2
+
+
+def test_a_version_that_is_added_makes_what_lay_there_no_younger(kept: Kept) -> None:
+    """Kills: an object that grows every month and whose first bytes are never read again."""
+    whole = kept.verify()
+    kept.archive(NOON + 60 * DAY).add(kept.entry, {"records/1.json": b"{}"}, WHY, whole=False)
+    kept.verify(MEND, NOON + 60 * DAY)
+    log = kept.folder / "fixity" / "checks.jsonl"
+    log.write_text("".join(log.read_text().splitlines(keepends=True)[: 2 + 4]))  # of the first check alone
+    late = NOON + 91 * DAY
+    assert {one.where for one in overdue(kept.archive(), lambda: late)} == {kept.family, kept.entry}
+    found = kept.verify(Wanted(), late)
+    assert found.files == whole.files + 2 and found.left == 0
+    assert kept.verify(Wanted(), late).left == found.files
+    log.write_text(log.read_text().replace('"since": 18', '"since": 98'))
+    with pytest.raises(Unreadable, match="later than"):
+        kept.verify(Wanted(), late)
+
+
+def test_what_a_killed_check_read_long_ago_counts_no_more(
+    kept: Kept, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Kills: a seal that rests on bytes which a check read before it was killed, and nobody since."""
+    whole = kept.verify(Wanted(only=kept.entry, anew=True))
+    monkeypatch.setattr(examining, "often", lambda size: True)
+    for wanted in (Wanted(every=True, threads=1), Wanted(only=kept.entry, threads=1)):
+        with pytest.raises(Killed):
+            verify(kept.folder, wanted, lambda: NOON, Stops(whole.size * 2 // 3))
+    put(folder_of(kept.folder, kept.family) / "v1/content/config.json", b"{}")
+    found = kept.verify(Wanted(only=kept.entry, anew=True))
+    assert found.code == 3 and not found.resumed and found.files == whole.files
+    put(folder_of(kept.copies[0], kept.family) / "v1/content/config.json", b"{}")
+    late = kept.verify(at=NOON + 91 * DAY)
+    assert late.resumed and late.files == whole.files, "a part that is overdue itself is read again"
+    assert len([one for one in late.faults if one.kind == "contradicted"]) == 2
+
+
+def test_strays_in_a_root_pipes_and_hostile_names_are_told_and_do_nothing(
+    kept: Kept, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Kills: a check that waits for a pipe for ever, lines that move the cursor or end in a traceback."""
+    root = kept.folder / "root"
+    (root / "note.txt").write_text("by hand")
+    elsewhere = root / "abc" / "def" / "012" / ("0" * 64)
+    elsewhere.mkdir(parents=True)
+    piece = folder_of(kept.folder, kept.family) / "v1/content/config.json"
+    piece.unlink()
+    os.mkfifo(piece)
+    hostile = folder_of(kept.folder, kept.family) / os.fsdecode(b"v1/content/\x1b[2J\xff")
+    hostile.write_text("")
+    monkeypatch.setattr("time.time", lambda: NOON)
+    assert main(["verify", "--all", "--archive", str(kept.folder), "--quiet"]) == 3
+    said = capsys.readouterr().out
+    for told in (str(root / "note.txt"), str(elsewhere), f"{piece}: contradicted: is no plain file"):
+        assert told in said, told
+    assert "\x1b" not in said and "⟨U+001B⟩[2J⟨U+DCFF⟩" in said
+    assert main(["verify", "--all", "--archive", str(kept.folder), "--quiet", "--json"]) == 3
+    assert json.loads(capsys.readouterr().out)["exit"] == 3
+
+
+def test_an_entry_is_what_is_named_and_versions_that_nobody_signed_are_told(kept: Kept) -> None:
+    """Kills: a family that is checked without the statements that sign its inventories."""
+    assert f"{kept.family}: no statement that holds names version 1" in kept.verify().notes
+    with pytest.raises(Refused, match="no entry has that id"):
+        kept.verify(Wanted(only=kept.family))

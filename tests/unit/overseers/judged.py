@@ -110,7 +110,7 @@ def ask(overseer: Overseer, *questions: Question, groups: Sequence[Group] = GROU
 
     async def whole() -> list[Judgment]:
         asked = asyncio.gather(*(desk.ask(overseer, question) for question in questions))
-        return list(await asyncio.wait_for(asked, timeout=10))
+        return list(await asyncio.wait_for(asked, timeout=60))
 
     return asyncio.run(whole())
 

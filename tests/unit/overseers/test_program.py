@@ -42,7 +42,7 @@ def ask(overseer: Program, questions: Sequence[Question], groups: Sequence[Group
 
     async def whole() -> list[Judgment]:
         asked = asyncio.gather(*(desk.ask(overseer, q) for q in questions))
-        return list(await asyncio.wait_for(asked, timeout=5))
+        return list(await asyncio.wait_for(asked, timeout=60))
 
     return asyncio.run(whole())
 

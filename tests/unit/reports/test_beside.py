@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from unit.reports.test_page import Page
-from unit.reports.written import finished, make_run, plan_of
+from unit.reports.written import ASK, finished, make_run, plan_of
 
 from accord.cli import main
 from accord.reports import gather
@@ -43,3 +43,20 @@ def test_what_differs_is_named_and_every_figure_stands_for_both(
     assert main(["report", "one", "two", "--json"]) == 0
     document = json.loads(capsys.readouterr().out)
     assert document["kind"] == "comparison" and len(document["tables"]["Where their plans differ"]) == 2
+
+
+def test_parts_of_one_name_and_runs_with_odd_names_lose_nothing(tmp_path: Path) -> None:
+    asks = plan_of() + ASK.replace('"score"', '"cost:length"')
+    one = make_run(tmp_path / "figure", asks)
+    two = make_run(tmp_path / "setting", asks.replace('fn = "m:brief"', 'fn = "m:long"', 1))
+    tables = dict(beside(one, two).tables)
+    (row,) = tables["Where their plans differ"]
+    assert list(row.values()) == ["stage.amplify.ask.each (1).overseer.fn", "m:brief", "m:long"]
+    (method,) = [row for row in tables["Figures"] if row["figure"] == "method"]
+    assert list(method) == ["figure", "run figure", "run setting"]
+
+
+def test_two_runs_of_one_name_have_a_page_in_this_folder(tmp_path: Path) -> None:
+    one, two = make_run(tmp_path / "a" / "run"), make_run(tmp_path / "b" / "run")
+    found = beside(one, two)
+    assert found.one != found.two and found.page == "run-run.html"

@@ -174,7 +174,7 @@ def test_offline_without_questions(tmp_path: Path, purpose: str) -> None:
         script.event("window", rows=4.0, missing=0.0, steps=1.0)
         script.update(0)
         script.audit(kl=0.2)
-        script.finish()
+        script.finish(pushes=False)
     report, page = written(run)
     stage = report.stages[0]
     assert report.headline == "no held-out figure was planned; no page, and no panel was read"
@@ -183,7 +183,8 @@ def test_offline_without_questions(tmp_path: Path, purpose: str) -> None:
     assert stage.spent.unused is None
     assert "Supervised fine-tuning" in stage.trained.method
     assert stage.trace[-1].kind == "prompt"
-    assert "UNGATED" in report.stamp
+    assert ("UNGATED" in report.stamp) is (purpose == "explore")
+    assert ("needed no evidence gate" in report.stamp) is (purpose == "model")
     assert bool(report.needs) is (purpose == "explore")
     assert "none: nothing is asked" in page
 

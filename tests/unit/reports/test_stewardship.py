@@ -19,11 +19,15 @@ from unit.steward.walking import Walked, base, raised, written
 from accord.progress import Silent
 from accord.records import Acceptance, Proposal
 from accord.records.portraits import Shown
+from accord.reports import write_report
+from accord.reports.stewarded import SubRun
+from accord.reports.stewarded_runs import pushed
 from accord.reports.stewardship import gather_stewardship, write_stewardship
 from accord.reports.strips import Mark, strip
 from accord.steward import path
 from accord.steward.steps import Came
 from accord.stores.chronicle import Chronicle
+from accord.stores.gates import KEPT
 from accord.values import read_values
 
 NEEDED: dict[str, Any] = {
@@ -89,7 +93,7 @@ def test_a_person_reads_first_what_persons_answer_for_and_then_every_figure(plac
     places = [said.index(f"{one} ", first) for one in order]
     assert places == sorted(places)
     assert "told (chosen)" in said and "told-gentle" in said, "what was not taken stands there too"
-    assert "held already: nothing is trained, it is watched" in said
+    assert "held already: no target of training; its own answers are among those that hold it" in said
     assert "no change seen" in said and "MDE" in said
     assert "accord keep m" in said and "A push would be harder.toml" in said
     assert {link for link in page.links if not link.startswith("#")} <= {"w-amplify-told/report.html"}
@@ -140,3 +144,50 @@ def test_a_strip_says_in_words_what_it_draws() -> None:
     assert 'aria-label="before 25 % (20 % to 50 %), now 100 % (80 % to 100 %); target 70 %"' in drawn
     assert drawn.count("<circle") == 2 and 'cx="51.5"' in drawn and 'cx="182"' in drawn
     assert "not measured" in strip([], 0.7)
+
+
+def test_a_run_that_cannot_be_read_is_said_first_and_hides_nothing_else(place: Path) -> None:
+    folder = stewarded(place)
+    finished(folder / "w-amplify-told")
+    broken = folder / "w-amplify-told-gentle"
+    broken.mkdir()
+    (broken / "run.json").write_text("{", "utf-8")
+    (broken / KEPT).write_text("{", "utf-8")
+    report = gather_stewardship(folder)
+    assert "w-amplify-told-gentle cannot be read" in report.warnings[-1]
+    assert report.pushed.endswith("% of tokens in w-amplify-told; not measured in w-amplify-told-gentle")
+    said = " ".join(Page(write_stewardship(folder).read_text("utf-8")).said)
+    assert said.index("w-amplify-told-gentle cannot be read") < said.index("What was asked")
+
+
+@pytest.mark.parametrize(
+    ("lowered", "says"),
+    [
+        ((), "nothing was trained"),
+        ([("answers", 0.0), ("tokens", 0.0)], "no answer, in 1 run"),
+        ([("answers", None), ("tokens", None)], "not measured in run 0"),
+        ([("answers", 0.0002), ("tokens", None)], "under 0.1 % of answers in run 0"),
+        ([("answers", 0.0), ("answers", 0.25)], "25 % of answers in run 0"),
+    ],
+)
+def test_what_was_pushed_down_is_not_nothing_because_nobody_measured_it(lowered: Any, says: str) -> None:
+    run = SubRun("run 0", "finished", "", "", False, (), "", "", (), (), (), (), tuple(lowered))
+    assert pushed([run] if lowered else []) == says
+
+
+def test_what_was_taken_is_known_wherever_the_folder_lies(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = stewarded(place)
+    finished(folder / "w-amplify-told")
+    assert [one.taken for one in gather_stewardship(folder).runs] == [True]
+    moved = place / "elsewhere" / "w"
+    moved.parent.mkdir()
+    folder.rename(moved)
+    monkeypatch.chdir(moved.parent)
+    (run,) = gather_stewardship(Path("w")).runs
+    assert run.taken
+    write_report(moved / "w-amplify-told")
+    assert "w-amplify-told/report.html" in Page(write_stewardship(moved).read_text("utf-8")).links
+    away = Page(write_stewardship(moved, place / "page.html").read_text("utf-8"))
+    assert all(link.startswith("#") for link in away.links), "a link that leads nowhere is none"

@@ -333,7 +333,7 @@ class Script:
             )
         )
 
-    def finish(self, kept: int | None = None) -> None:
+    def finish(self, kept: int | None = None, pushes: bool = True) -> None:
         """The model and the Entry of a finished stage."""
         model = ModelRef(name=f"{self.run}@{self.step}", digest="d" * 64, base="tiny-base")
         entry = Entry(
@@ -343,6 +343,7 @@ class Script:
             purpose="explore",
             model=model.id,
             kept=kept,
+            pushes=pushes,
             seconds=60.0,
             parents=(model.id,),
         )

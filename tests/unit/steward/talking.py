@@ -18,6 +18,35 @@ from accord.records import Prompt, Response
 from accord.records.rows import Group, Text
 from accord.steward.choices import CONSENT, WORDINGS
 
+TEXT = """\
+name = "mine"
+
+[[principle]]
+id = "keep"
+kind = "rule"
+text = "Keep it."
+check = "check.py:kept"
+target = 0.7
+prompts = "rows.jsonl"
+adopted_by = [{ group = "all", yes = 4, no = 3 }]
+
+[[principle]]
+id = "plain"
+kind = "rule"
+text = "Use small letters."
+check = "check.py:small"
+target = 0.7
+prompts = "rows.jsonl"
+hard = true
+"""
+CHECK = """
+def kept(prompts, answers):
+    return [float(answer.lower() == "kept") for answer in answers]
+
+
+def small(prompts, answers):
+    return [float(answer.islower()) for answer in answers]
+"""
 Manner = Literal["plain", "contrary", "first", "flattering", "by lot", "mute"]
 WORDS = "Always say kept."
 _OPTIONS = {option: place for one in (*WORDINGS, *CONSENT) for place, option in enumerate(one.options)}
@@ -110,3 +139,12 @@ class Talker:
             keeps = any(f'{last}"' in text for last in self.keeps) != ("opposite" in text)
             wanted = int(keeps == (self.manner == "contrary"))
         return "AB"[[_OPTIONS[one] for one in listed].index(wanted)] + "."
+
+
+def judged_by(place: Path, ground: Path, check: str, was: str = "hard", now: str = "hard") -> Path:
+    """The same values with another check, and another line."""
+    place.mkdir(exist_ok=True)
+    (place / "rows.jsonl").write_bytes((ground / "rows.jsonl").read_bytes())
+    (place / "check.py").write_text(f"{CHECK}\n\ndef kept(prompts, answers):\n    {check}\n", "utf-8")
+    (place / "mine.toml").write_text(TEXT.replace(was, now), "utf-8")
+    return place

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -16,8 +16,10 @@ from accord import catalog
 from accord.engines.local import Local
 from accord.errors import PlanError, Refused
 from accord.methods.best_of_n import BestOfN
+from accord.plan import read_plan
 from accord.progress import Silent
 from accord.records import Episode, Kind, Prompt, Question, Response
+from accord.records.panels import Item
 from accord.records.portraits import Share, Standing
 from accord.records.rows import Group, Row, Window
 from accord.sources import Surroundings
@@ -26,6 +28,7 @@ from accord.steward import trial
 from accord.steward.amplify import Variant, amplify, chosen
 from accord.steward.anchored import Anchored
 from accord.steward.approved import Approved
+from accord.steward.drift import Gauge
 from accord.steward.effort import Effort
 from accord.steward.mixing import Mixed
 from accord.steward.variants import STAGE, Terms, forms, rows_of
@@ -108,6 +111,11 @@ def test_the_variant_that_reaches_it_with_least_drift_is_kept_through_a_kill(
             here.write(
                 [{"prompt": "Greet.", "completion": "Hey."}, {"prompt": sealed.upper(), "completion": "x"}]
             )
+    values.__dict__["checks"] = "what its checks do by now"
+    with trial.bench(str(planted.model), values, order._replace(name="steward"), ENGINE, None) as here:
+        plan = read_plan(tmp_path / "steward-own" / "plan.toml")
+        with pytest.raises(Refused, match="or for other values or checks"):
+            here.trained("own", plan)
 
 
 def test_what_is_said_when_told_stands_there_untold(planted: Aims, tmp_path: Path) -> None:
@@ -186,6 +194,7 @@ prompts = "rows.jsonl"
 """
 CHECK = """
 def soft(prompts, answers):
+    assert "!" not in answers
     return [None if "?" in answer else float("soft" in answer) for answer in answers]
 
 
@@ -211,6 +220,13 @@ def test_an_answer_is_approved_that_keeps_its_own_principles_and_every_hard_one(
 
     assert said(False, "soft", "firm", "soft?") == [1.0, 0.0, "out_of_support"]
     assert said(True, "soft", "firm", "soft firm", "soft?") == [0.0, 0.0, 1.0, 0.0]
+    assert said(True, "!") == said(False, "!") == ["error"], "a check that fails has not looked"
+
+
+def test_drift_has_its_interval_over_prompts_and_not_over_answers_that_are_alike() -> None:
+    items = tuple(Item(Prompt.of(f"Q{i // 4}"), answer=f"a{i}") for i in range(8))
+    found = Gauge("task", items, cast(Any, None))._over_prompts(np.array([0.0] * 4 + [1.0] * 4))
+    assert found == (0.5, 0.0, 1.0), "two prompts, however often each was answered"
 
 
 def test_a_variant_that_loses_what_was_held_is_not_chosen() -> None:
@@ -221,5 +237,6 @@ def test_a_variant_that_loses_what_was_held_is_not_chosen() -> None:
     variants = [one("a", 0.5), one("b", 0.1, lost=("x, y",)), one("c", 0.2, reached=False), one("d", 0.4)]
     place, why = chosen(variants)
     assert place == 3 and "d reaches every target at 0.4000" in why and "a 0.5000" in why
+    assert "chosen among 4 on the prompts its share is read on" in why
     place, why = chosen(variants[1:3])
     assert place is None and "b (loses x, y), c (falls short)" in why

@@ -8,20 +8,23 @@ from __future__ import annotations
 import json
 from collections import Counter
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 from pydantic import PrivateAttr
 
+from accord.auditing.journal import Journal
 from accord.engines.local import Local
-from accord.errors import PlanError
+from accord.errors import Away, PlanError
 from accord.overseers.program import Program
 from accord.part import Part
 from accord.ports import Desk
+from accord.progress import Silent
 from accord.records import By, Critiqued, Judgment, Kind, Point, Prompt, Question, Response, Revised
 from accord.records.portraits import Standing
 from accord.records.rows import Group
-from accord.steward.constitution import Second, constitute
+from accord.steward.constitution import Second, _Revising, constitute
 from accord.steward.effort import Effort
 from accord.steward.reviser import Reviser
 from accord.steward.trial import Bench
@@ -29,6 +32,7 @@ from accord.steward.variants import Terms
 from accord.testing.leaves import Leaf, judged
 from accord.testing.organisms.aims import Aims
 from accord.values import read_values
+from accord.worker import Worker
 
 ENGINE = Local(adapter="full", lr=3e-3, precision="float32", decode="float32", device="cpu")
 GUARD = {"indicator": [{"name": "diversity"}], "probes": 2, "answers": 2, "max_tokens": 6}
@@ -38,6 +42,12 @@ class Script(Part):
     """Finds fault with any answer but ``Yes.``; revises by way of ``Yes, no.``; is stubborn about cats."""
 
     _asked: list[Question] = PrivateAttr(default_factory=list[Question])
+    _fails: list[int] = PrivateAttr(default_factory=list[int])
+
+    @property
+    def fails(self) -> list[int]:
+        """At which questions it is away, once each."""
+        return self._fails
 
     @property
     def asked(self) -> list[Question]:
@@ -48,6 +58,9 @@ class Script(Part):
         return frozenset({Kind.CRITIQUE, Kind.REVISE})
 
     async def judge(self, question: Question, desk: Desk) -> Judgment:
+        if len(self._asked) in self._fails:
+            self._fails.remove(len(self._asked))
+            raise ConnectionError("away")
         self._asked.append(question)
         text = cast(Response, desk.read(question.responses[0])).text
         cat = " cat " in cast(Prompt, desk.read(question.prompt)).text
@@ -79,6 +92,9 @@ def test_a_contradicted_principle_is_learnt_from_approved_revisions(
     def killed(*_: object) -> None:
         raise KeyboardInterrupt
 
+    script.fails.append(7)
+    with pytest.raises(Away, match=r"1 of its questions not answered: error .*ConnectionError: away"):
+        constitute(str(planted.model), values, divergent(), **given)
     with monkeypatch.context() as patch:
         patch.setattr(Bench, "trained", killed)
         with pytest.raises(KeyboardInterrupt):
@@ -86,6 +102,7 @@ def test_a_contradicted_principle_is_learnt_from_approved_revisions(
     asked = list(script.asked)
     found = constitute(str(planted.model), values, divergent(), **given)
     assert script.asked == asked, "what was said before the kill is not asked again"
+    assert len({(q.id, q.asks) for q in asked}) == len(asked), "nor what was said before it was away"
     prompts = [case.prompt.text for part in values.slices("lets-stay") for case in part.training]
     cats = sum(" cat " in one for one in prompts)
     assert cats and found.drafts == found.changed == len(prompts) and found.kept == len(prompts) - cats
@@ -105,6 +122,49 @@ def test_a_contradicted_principle_is_learnt_from_approved_revisions(
     assert not values.leaks(Prompt.of(row["prompt"]) for row in rows)
     assert {row["completion"] for row in rows if row["prompt"] in prompts} == {"Yes."}
     assert len(rows) > len(prompts) - cats, "and unrelated answers beside them"
+
+
+def test_a_text_that_nobody_judges_is_counted_and_breaks_no_hard_principle(tmp_path: Path) -> None:
+    """Mutants: the hard ones asked only where its own principle has a program; a draft that is only trimmed
+    taken for another text."""
+    rows = [json.dumps({"prompt": f"Q {i}", "slice": "s"}) for i in range(30)]
+    (tmp_path / "rows.jsonl").write_text("\n".join(rows), "utf-8")
+    check = "def small(prompts, answers):\n    return [float(a.islower()) for a in answers]\n"
+    (tmp_path / "hard.py").write_text(check, "utf-8")
+    text = 'name = "v"\n'
+    for name, by in (("kind", 'judge = "person"'), ("small", 'check = "hard.py:small"\nhard = true')):
+        told = f'kind = "rule"\ntext = "Be {name}."\ntarget = 0.7\nprompts = "rows.jsonl"\n{by}\n'
+        text += f'[[principle]]\nid = "{name}"\n{told}'
+    (tmp_path / "v.toml").write_text(text, "utf-8")
+
+    class Says(Script):
+        async def judge(self, question: Question, desk: Desk) -> Judgment:
+            told = {"question": question.id, "shown": question.responses}
+            by = By(type="program", name="says", config=self.config)
+            point = Critiqued(points=(Point(severity=1, text="unkind"),))
+            number = int(cast(Prompt, desk.read(question.prompt)).text[2:])
+            anew = ("no", "Loud", "soft")[number % 3]
+            verdict = point if question.asks is Kind.CRITIQUE else Revised(text=anew)
+            return Judgment.model_validate({**told, "by": by, "verdict": verdict})
+
+    base = SimpleNamespace(
+        journal=Journal(),
+        drawn=lambda cases, n, how: [Group(p, (Response(prompt=p.id, text=" no\n"),)) for p in cases],
+        sampler=SimpleNamespace(encode=lambda prompt, text: Response(prompt=prompt.id, text=text)),
+    )
+    values = read_values(tmp_path / "v.toml")
+    with Worker() as worker:
+        base.worker = worker
+        here = SimpleNamespace(values=values, base=base, show=Silent(), effort=Effort(), terms=Terms())
+        here.how = lambda key: None
+        about = divergent("kind")[0].model_copy(update={"slice": "s"})
+        revising = _Revising(cast(Any, here), cast(Any, Says()), (about,))
+        rows = revising.rows()
+    asked = [case.prompt.text for case in values.slices("kind")[0].training]
+    soft = [text for text in asked if int(text[2:]) % 3 == 2]
+    assert soft and rows == [{"prompt": text, "completion": "soft"} for text in soft]
+    same = sum(int(text[2:]) % 3 == 0 for text in asked)
+    assert same and (revising.changed, revising.unjudged) == (len(asked) - same, len(soft))
 
 
 def test_a_model_criticises_and_revises_and_what_it_says_is_kept() -> None:

@@ -11,52 +11,28 @@ import sys
 from collections import Counter
 from pathlib import Path
 from shutil import copytree
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import pytest
-from unit.steward.talking import WORDS, Manner, Talker
+from unit.steward.talking import CHECK, TEXT, WORDS, Manner, Talker, judged_by
 
 from accord.cli import main
 from accord.errors import Away, PlanError, Refused, Unreadable
+from accord.origins import stewarded
 from accord.records import Portrait, digest
 from accord.records.portraits import Standing, Verdict
 from accord.sources import seeded
+from accord.steward import resolutions
 from accord.steward.choices import Choice, compared, reversed_half, stated, turned
 from accord.steward.dialogue import Conversed, Extent, converse
 from accord.steward.finished import wish_of
-from accord.steward.resolutions import accept, decline
+from accord.steward.judges import Judges
+from accord.steward.path import Walk
+from accord.steward.resolutions import accept, decline, proposed
 from accord.steward.tried import tried_on
 from accord.values import read_values
 
-TEXT = """\
-name = "mine"
-
-[[principle]]
-id = "keep"
-kind = "rule"
-text = "Keep it."
-check = "check.py:kept"
-target = 0.7
-prompts = "rows.jsonl"
-adopted_by = [{ group = "all", yes = 4, no = 3 }]
-
-[[principle]]
-id = "plain"
-kind = "rule"
-text = "Use small letters."
-check = "check.py:small"
-target = 0.7
-prompts = "rows.jsonl"
-hard = true
-"""
-CHECK = """
-def kept(prompts, answers):
-    return [float(answer.lower() == "kept") for answer in answers]
-
-
-def small(prompts, answers):
-    return [float(answer.islower()) for answer in answers]
-"""
 EXTENT = Extent(prompts=10, samples=2, talks=1, max_tokens=8)
 
 
@@ -177,11 +153,35 @@ def test_at_chance_there_is_no_evidence() -> None:
     assert wrong <= 0.05 * 200
 
 
-def test_few_prompts_and_no_conflict_are_no_evidence(ground: Path) -> None:
-    found = talked(ground, Talker(), extent=EXTENT._replace(prompts=5))
-    assert found.outcome == "no evidence" and "5 prompts show a choice" in found.tried.says
+def test_few_prompts_and_no_conflict_are_no_evidence(ground: Path, place: Path) -> None:
+    with pytest.raises(PlanError, match="8 or more"):  # which could tell nothing, and would count as tried
+        talked(ground, Talker(), extent=EXTENT._replace(prompts=7))
     found = talked(ground, Talker(keeps=("sea",)))
-    assert found.outcome == "no evidence" and "none of its own answers" in found.tried.says
+    assert found.outcome == "no evidence" and "none of 20 own answers to 10 prompts" in found.tried.says
+    few = "return [0.0 if ' 1' in p else None for p in prompts]"
+    engine = Talker()
+    found = talked(judged_by(place, ground, few), engine)
+    assert (
+        found.outcome == "no evidence" and "prompts show a choice of its own, and 8 are" in found.tried.says
+    )
+    assert not any("letter" in one for one in engine.asked) and found.said.asked == 0
+
+
+def test_what_nobody_can_judge_is_not_said_to_keep_it(ground: Path, place: Path) -> None:
+    """Under a hard principle it breaks it. A judge who fails, or has not looked yet, is waited for: nothing
+    is noted as tried."""
+    unknown = "return [None for _ in answers]"
+    found = talked(judged_by(place, ground, unknown), Talker())
+    assert found.tried.says.startswith("its judge could not tell of any of its 20 own answers")
+    found = talked(judged_by(place, ground, unknown, "adopted", "hard = true\nadopted"), Talker())
+    assert found.said.left_out == 0 and "κ 1.00" in found.tried.says and not found.revised
+    with pytest.raises(Away, match="keep: 20 of 20 answers were not judged: error ZeroDivisionError"):
+        talked(judged_by(place / "b", ground, "return [1 / 0]"), Talker(), portraits=place)
+    person = ('check = "check.py:kept"', 'judge = "person"')
+    asked = {"portraits": place, "judges": Judges(people="labels.db")}
+    with pytest.raises(Away, match=r"20 of 20 answers wait for a person\n  accord label labels.db"):
+        talked(judged_by(place / "c", ground, "return []", *person), Talker(), **asked)
+    assert not (place / "tried.jsonl").exists()
 
 
 def test_one_that_declines_is_not_trained_on_its_revisions(ground: Path) -> None:
@@ -189,6 +189,8 @@ def test_one_that_declines_is_not_trained_on_its_revisions(ground: Path) -> None
     assert found.outcome == "declined" and not found.revised and len(found.proposals) == 3
     answers = [one.reads for one in found.replies if one.about == "proposal"]
     assert answers == ["decline"] * 3
+    twice = talked(ground, Talker(follows=(WORDS, "Keep it.")))
+    assert len(twice.revised) == 10 and "20 of 20" in twice.proposals[-1].says, "the same words are one row"
     stubborn = talked(ground, Talker(follows=()))
     assert stubborn.outcome == "declined" and [p.resolution for p in stubborn.proposals] == [
         "contested slice"
@@ -203,6 +205,8 @@ def test_only_whole_answers_that_every_hard_principle_allows_are_approved(
     small = EXTENT._replace(prompts=8, samples=1)
     found = talked(ground, engine, extent=small)
     assert found.outcome == "declined" and not found.revised and "is approved" in found.tried.says
+    words = {one.text for one in found.replies if one.about == "restatement"}
+    assert words == ({WORDS} if engine.finish == "stop" and not engine.wordless else {""}), "cut off: none"
     assert [one.resolution for one in found.proposals] == ["contested slice"]
 
 
@@ -238,7 +242,7 @@ def test_a_person_accepts_an_edit_and_a_new_document_is_written(
 ) -> None:
     edit, carve, revise = done.found.proposals
     dialogues, old = copytree(done.folder, place / "dialogues"), read_values(ground / "mine.toml")
-    for by, reason in (("", "x"), ("A. Person", " "), ("talker", "I like it"), ("m", "me")):
+    for by, reason in (("", "x"), ("A. Person", " "), ("\u200b", "x"), ("talker", "I like it"), ("m", "me")):
         with pytest.raises(Refused, match="person"):
             accept(dialogues, edit.id, by, reason)
     answered = accept(dialogues, edit.id[:10], "A. Person", "says it better", Path("portraits"))
@@ -251,6 +255,13 @@ def test_a_person_accepts_an_edit_and_a_new_document_is_written(
         and f'+text = "{WORDS}"' in answered.acceptance.diff
     )
     assert (answered.document.parent / "changes.diff").read_text("utf-8") == answered.acceptance.diff
+    assert str(place) not in answered.acceptance.diff and str(ground) not in answered.acceptance.diff
+    (file,) = dialogues.glob("*/dialogue.json")
+    assert json.loads(file.read_text("utf-8"))["outcome"] == "edit of the values"
+    closed = talked(ground, Talker(), folder=dialogues)
+    assert (
+        closed.outcome == "edit of the values" and not closed.revised and not lines(closed, "revised.jsonl")
+    )
     outcomes = [one.outcome for one in tried_on(Path("portraits"), "talker", old.digest)]
     assert outcomes == ["edit of the values"]
     with pytest.raises(Refused, match="Person accepted it"):
@@ -261,17 +272,71 @@ def test_a_person_accepts_an_edit_and_a_new_document_is_written(
     assert (refusal.accepts, refusal.by, refusal.values, refusal.document) == (False, "B. Other", "", "")
     with pytest.raises(PlanError, match="the id of a proposal"):
         accept(dialogues, "zz", "A. Person", "so")
+    told = json.loads(file.read_text("utf-8"))
+    assert (told["outcome"], told["revised"], len(told["answered"])) == ("declined", [], 2)
     again = talked(ground, Talker(), folder=dialogues)
     assert again.outcome == "declined" and not again.revised and "B. Other declines" in again.tried.says
     assert again.answered == (answered.acceptance, refusal)
 
 
+def test_an_answer_stands_before_anything_rests_on_it_and_is_completed_after_a_kill(
+    place: Path, done: Done, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Mutant: the note beside the portraits written before the answer it names."""
+    edit, dialogues = done.found.proposals[0], copytree(done.folder, place / "dialogues")
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(resolutions, "note_tried", killed)
+        accept(dialogues, edit.id, "A. Person", "better", place)
+    assert not tried_on(place, "talker", edit.values)
+    with pytest.raises(Refused, match="Person accepted it: better"):
+        accept(dialogues, edit.id, "B. Other", "so", place)
+    (tried,) = tried_on(place, "talker", edit.values)
+    assert "A. Person: better" in tried.says
+    (file,) = dialogues.glob("*/asked.jsonl")
+    assert tried.evidence[1] in file.read_text("utf-8")
+
+
+def test_what_persons_answered_is_kept_with_the_model(
+    place: Path, done: Done, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also what came after the last report of the stewardship was written."""
+    dialogues, revise = copytree(done.folder, place / "dialogues"), done.found.proposals[-1]
+    said = accept(dialogues, revise.id, "A. Person", "so be it").acceptance
+    chronicle = SimpleNamespace(asked={"model": "m"}, records=lambda: [revise, said])
+    walk = SimpleNamespace(model="m2", values=SimpleNamespace(file="v.toml"), chronicle=chronicle)
+    monkeypatch.setattr(Walk, "resumed", lambda _: walk)
+    assert stewarded(place)[2] == (revise, said), "each once"
+    refusal = decline(dialogues, done.found.proposals[0].id, "B. Other", "no").acceptance
+    assert stewarded(place)[2] == (revise, said, refusal)
+
+
+def test_nothing_is_accepted_for_values_that_were_changed_since(ground: Path, place: Path) -> None:
+    here = judged_by(place, ground, "return [float(a == 'kept') for a in answers]")
+    found, folder = talked(here, Talker(), folder=place / "talks"), place / "talks"
+    text = (place / "mine.toml").read_text("utf-8")
+    (place / "mine.toml").write_text(text.replace("Keep it.", "Keep it all."), "utf-8")
+    for one in found.proposals:
+        with pytest.raises(Refused, match="changed since the dialogue"):
+            accept(folder, one.id, "A. Person", "so")
+    (file,) = folder.glob("*/dialogue.json")
+    file.write_text(file.read_text("utf-8").replace(WORDS, "Never say kept."), "utf-8")
+    with pytest.raises(Unreadable, match="changed since"):
+        proposed(folder, found.proposals[0].id)
+    file.write_text("{}", "utf-8")
+    with pytest.raises(Unreadable, match="what a dialogue wrote"):
+        decline(folder, found.proposals[0].id, "A. Person", "so")
+
+
 def test_a_carved_slice_is_contested_and_the_rest_stays(ground: Path, place: Path, done: Done) -> None:
-    carve = done.found.proposals[1]
-    answered = accept(
-        copytree(done.folder, place / "dialogues"), carve.id, "A. Person", "they do not agree on the sea"
-    )
-    assert answered.document is not None
+    carve, dialogues = done.found.proposals[1], copytree(done.folder, place / "dialogues")
+    answered = accept(dialogues, carve.id, "A. Person", "they do not agree on the sea")
+    assert answered.document is not None and str(place) not in answered.acceptance.diff
+    again = talked(ground, Talker(), folder=dialogues)
+    assert again.outcome == "contested slice" and not again.revised, "it is never trained on"
     new, old = read_values(answered.document), read_values(ground / "mine.toml")
     assert [one.name for one in new.slices("keep")] == ["land"] and [p.id for p in new.contested] == [
         "keep-sea"

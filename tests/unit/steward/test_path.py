@@ -81,13 +81,26 @@ def test_each_class_is_settled_with_the_least_that_does_and_each_step_is_on_disk
     assert all(one.evidence[0] in known for one in carried)
 
 
-def test_what_reaches_is_taken_and_what_loses_is_not(place: Path) -> None:
+def test_what_reaches_is_taken_and_what_loses_is_not(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     walked = Walked(place, reaches=("resists", "denies"))
+    monkeypatch.setattr(path, "questioned", lambda model: "stopped" in model.parts)
     found = whole(walked)
     assert found.model.endswith("w-constitution-revised/amplify/model") and not found.left
+    result = found.steps["result"]
+    assert isinstance(result, dict) and result["preserved"] and "preserved" in found.says
+    explores = Walked(place, reaches=("resists", "denies"))
+    terms = Terms(store="none", purpose="explore")
+    assert "preserved" not in whole(explores, explores.walk(name="explores", terms=terms)).says
+    place = place / "stopped"
+    place.mkdir()
+    stopped = Walked(place, reaches=("resists", "denies"))
+    written(place)
+    assert "preserved" not in whole(stopped).says, "a person let it go on: it crossed"
+    place = place.parent
     other = Walked(place, reaches=("resists", "denies"), lost=("holds",))
     found = whole(other, other.walk(name="other"))
     assert found.model.endswith("w-amplify-told/amplify/model"), "it lost what was held"
+    assert "preserved" not in found.says
     third = Walked(place, revises=True, reaches=())
     found = whole(third, third.walk(name="third"))
     assert third.of("learn")["rows"][0]["completion"] == "kept" and len(third.of("learn")["rows"]) == 2
@@ -140,6 +153,12 @@ def test_other_values_another_wish_and_a_taken_name_are_refused(place: Path) -> 
     walked.walk()
     with pytest.raises(Refused, match="asked otherwise: terms"):
         walked.walk(terms=Terms(store="none", purpose="model", seed=1))
+    (place / "check.py").write_text(CHECK.replace("== ", "!= "), "utf-8")
+    with pytest.raises(Refused, match="asked otherwise: checks"):
+        walked.walk()
+    with pytest.raises(Refused, match="checks something else"):
+        Walk.resumed(place / "runs" / "w")
+    (place / "check.py").write_text(CHECK, "utf-8")
     (place / "mine.toml").write_text(TEXT.replace("0.7", "0.8"), "utf-8")
     with pytest.raises(Refused, match="says something else"):
         Walk.resumed(place / "runs" / "w")

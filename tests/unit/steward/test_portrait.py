@@ -111,7 +111,7 @@ def test_every_class_is_found_where_it_was_planted() -> None:
     }
     (model,) = {(one.why, one.remedy) for one in found.standings if one.principle == "weighed"}
     assert model[0] == "the model judge-model judges it, and was never examined"
-    assert model[1] == ("accord targets m --values mine --questions QUESTIONS.jsonl",)
+    assert model[1] == ("accord targets m --values mine.toml --questions QUESTIONS.jsonl",)
     assert found.outcomes == ("liked",)
     table = targets(found, values)
     assert table.headline == "m on mine: 1 held, 2 within reach, 1 divergent, 4 no evidence"

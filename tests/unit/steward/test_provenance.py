@@ -65,6 +65,9 @@ def test_a_pulled_model_is_what_its_card_lists(tmp_path: Path, monkeypatch: pyte
     for model in (name, str(folder)):
         found = origin_of(model, tmp_path / "archive", Silent())
         assert found.there and KNOWN[name].member_sha256 in found.says
+    (folder / "more.safetensors").write_bytes(b"more")
+    assert "more.safetensors is no file that its card lists" in origin_of(name, tmp_path, Silent()).says
+    (folder / "more.safetensors").unlink()
     (folder / "config.json").write_text('{"model_type": "llamb"}', "utf-8")
     assert "not what its card says" in origin_of(name, tmp_path / "archive", Silent()).says
 

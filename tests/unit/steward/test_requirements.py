@@ -29,7 +29,7 @@ from accord.gating import Finding, GateReport, read_signed
 from accord.keep.archive import Archive, Why
 from accord.keep.intake import manifest_of
 from accord.keep.manifest import entry_id, family_id
-from accord.permitted import permitted
+from accord.permitted import files_of, permitted
 from accord.pipeline import resume, settled
 from accord.plan import Plan, read_plan
 from accord.progress import Silent
@@ -38,7 +38,6 @@ from accord.records.permits import REQUIREMENTS
 from accord.records.portraits import Standing
 from accord.reports import gather
 from accord.steward.finished import wish_of
-from accord.steward.guarded import guarded, stated
 from accord.steward.portrait import Extent, portrait
 from accord.steward.requirements import Shelves, required
 from accord.steward.tried import note_tried
@@ -300,18 +299,46 @@ def test_a_run_goes_on_only_under_its_decision_and_from_its_base(place: Path, tm
     permit = ruling.permit.model_copy(update={"policy": "base:another"})
     decision = ruling.decision.model_copy(update={"parents": (permit.id,)})
     add_ruling(tmp_path / KEPT, Ruling(decision, permit))
-    with pytest.raises(Refused, match="the base is not the one the evidence gate passed: base:another"):
+    with pytest.raises(Refused, match=r"is another now:\n  the base .* is another: base:another then"):
         resume(tmp_path)
+    (tmp_path / KEPT).unlink()
+    add_ruling(tmp_path / KEPT, ruling)
+    whole = (place / "reward.py").read_bytes()
+    try:
+        (place / "reward.py").write_bytes(whole.replace(b"/ 8", b"/ 9"))
+        with pytest.raises(Refused, match=r"reward\.py is another"):
+            resume(tmp_path)
+    finally:
+        (place / "reward.py").write_bytes(whole)
     assert not (tmp_path / "push").exists()
+
+
+def test_people_who_answer_make_no_decision_void(place: Path) -> None:
+    database = place / "labels.db"
+    database.write_bytes(b"")
+    table = settled(read_plan(place / "gated.toml"), [place]).table()
+    stage: Any = table["stage"]
+    stage[0]["ask"][0]["overseer"] = {"name": "human", "queue": str(database)}
+    plan = Plan.model_validate(table)
+    before = files_of(plan)
+    database.write_bytes(b"answered")
+    assert files_of(plan) == before and str(place / "asked.jsonl") in before
 
 
 @pytest.fixture
 def five(place: Path, tmp_path: Path) -> Callable[..., Finding]:
     """What one requirement finds where a portrait with these standings lies, of a base that says nothing."""
 
-    def ask(name: str, *standings: Standing, done: tuple[Tried, ...] = (), retirement: str = "") -> Finding:
+    def ask(
+        name: str,
+        *standings: Standing,
+        done: tuple[Tried, ...] = (),
+        retirement: str = "",
+        checks: str | None = None,
+    ) -> Finding:
         values = read_values(place / "values.toml")
         told = {"model": "base", "policy": "base", "values": values.digest, "standings": standings}
+        told["checks"] = values.checks if checks is None else checks
         sizes = {"samples": 16, "told": 4, "max_tokens": 4, "temperature": 1.0}
         found = Portrait.model_validate({**told, **sizes})
         folder = tmp_path / digest(wish_of("base", values.digest))[:12]
@@ -347,6 +374,8 @@ def test_a_divergence_is_talked_over_and_no_evidence_is_none_while_more_can_be_h
     done = (tried("constitution", "not reached"), tried("amplify", "reached"))
     found = five("targets", apart, done=done)
     assert found.status == "passed" and len(found.evidence) == 4
+    found = five("targets", apart, done=done, checks="those of then")
+    assert found.status == "missing" and "judged by other checks than those of mine now" in found.says
     little = standing("no evidence", remedy=("accord targets base --samples 16",))
     assert five("targets", little).remedy == ("accord targets base --samples 16",)
     assert five("targets", standing("no evidence")).status == "passed", "all was asked: a result"
@@ -366,26 +395,3 @@ def test_a_retirement_policy_is_read_to_the_line(five: Callable[..., Finding], p
     assert gone.status == "missing" and "does not have" in gone.says
     (entry,) = [one for one in Archive.open(place / "archive", lambda: 0.0).objects() if ":entry:" in one]
     assert five("retirement", retirement=RETIREMENT.replace("none", entry)).status == "passed"
-
-
-def test_what_a_guard_bears_is_written_down_and_read() -> None:
-    plan = read_plan(PLAN)
-    assert "no rule stands in its plan" in guarded(plan, plan.stage).lacks[0]
-    full = stated(plan, plan.stage)
-    assert guarded(full, full.stage).lacks == () and full.hash != plan.hash
-    assert "δ 0.01, halts at a page on calibration" in guarded(full, full.stage).says
-
-    def lacks(rules: list[dict[str, Any]]) -> tuple[str, ...]:
-        table = plan.table()
-        stage: Any = table["stage"]
-        stage[0]["guard"]["rule"] = rules
-        other = Plan.model_validate(table)
-        return guarded(other, other.stage).lacks
-
-    page = {"name": "page", "delta": 0.01, "tolerances": {"calibration.brier": {"by": 0.03}}}
-    assert lacks([page]) == ()
-    assert "no rule page" in lacks([{"name": "fault"}])[0]
-    assert "does not say delta and tolerances" in lacks([{"name": "page"}])[0]
-    unread = {**page, "tolerances": {"refusals.safe": {"by": 0.05}}}
-    assert "no indicator of its guard reads" in lacks([unread])[0]
-    assert "spend δ 0.02; the plan has 0.01" in lacks([{**page, "delta": 0.02}])[0]

@@ -14,7 +14,7 @@ from accord.testing import Mishap, OpenAIServer, Scripted
 
 def chat(server: OpenAIServer, path: str = "/chat/completions", **told: object) -> dict[str, object]:
     body = {"model": server.served, "messages": [{"role": "user", "content": "Why?"}], **told}
-    with urlopen(Request(server.base + path, json.dumps(body).encode()), timeout=5) as answer:
+    with urlopen(Request(server.base + path, json.dumps(body).encode()), timeout=60) as answer:
         return json.load(answer)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -109,6 +110,15 @@ def test_a_draft_is_kept_here_and_signed_elsewhere(looking: tuple[Any, Life]) ->
     assert life.archive.versions(life.entry) == before
     seen = page.partition('name="seen" value="')[2].partition('"')[0]
     assert mia.post(path, data={**form, "seen": seen, "answer-0": "maybe"}).status_code == 422
+    with ThreadPoolExecutor(4) as pool:
+        at_once = [pool.submit(mia.post, path, data={**form, "seen": seen, "by": f"P{n}"}) for n in range(4)]
+    assert sorted(one.result().status_code for one in at_once) == [303, 409, 409, 409]
+    (life.archive.folder / "drafts" / f"{key(life)}.toml").write_text("reply = 3")
+    torn = mia.get(path)
+    assert torn.status_code == 409 and str(life.archive.folder) not in torn.text
+    (life.archive.folder / "keys" / "copies.toml").write_text("copy = 3")
+    torn = mia.get("/keeping")
+    assert torn.status_code == 409 and str(life.archive.folder) not in torn.text
 
 
 def test_who_may_look_and_where_there_is_nothing(looking: tuple[Any, Life], site_with: Any) -> None:
