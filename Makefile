@@ -14,7 +14,7 @@ COGGED = $(shell grep -l '^<!-- *\[\[\[cog' $(DOCS) 2>/dev/null)
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help demo test check fix bench evidence evidence-feedback docs wheel constraints clean
+.PHONY: help demo test check fix bench evidence evidence-feedback evidence-stewardship docs wheel constraints clean
 
 help:
 	@echo "make demo               train a small real model, watch it, write a report (first call: installs, downloads)"
@@ -24,6 +24,7 @@ help:
 	@echo "make bench              the longer measurements in bench/"
 	@echo "make evidence           what the guard finds and leaves alone, measured; writes docs/evidence.md"
 	@echo "make evidence-feedback  what judgments say and what is kept of them, measured; the same page"
+	@echo "make evidence-stewardship  what stewarding and keeping hold to, measured; the same page"
 	@echo "make docs               links, claims, examples and generated parts of the documentation"
 	@echo "make wheel              dist/accord-….whl"
 	@echo "make constraints        renew the pins in constraints.txt"
@@ -57,6 +58,9 @@ evidence: $(VENV)/.dev
 
 evidence-feedback: $(VENV)/.dev
 	@OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false $(BIN)/python bench/evidence_feedback.py $(ARGS)
+
+evidence-stewardship: $(VENV)/.dev
+	@OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false $(BIN)/python bench/evidence_stewardship.py $(ARGS)
 
 docs: $(VENV)/.dev
 	$(if $(COGGED),$(BIN)/cog --check --diff $(COGGED))

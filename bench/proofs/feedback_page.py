@@ -1,17 +1,16 @@
-"""The second half of the page of the evidence: what was asked about feedback, and what came out."""
+"""The second part of the page of the evidence: what was asked about feedback, and what came out."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
+from proofs.cases import Case, Rows, Section, Told, cases_page
 from proofs.feedback_parts import TESTED
 from proofs.ledger import Part, Row
-from proofs.words import cost, table
+from proofs.words import table
 
-__all__ = ["CASES", "Case", "half"]
-
-Rows = dict[str, list[Row]]
+__all__ = ["CASES", "half"]
 
 _HEAD = """## Feedback and the people who give it
 
@@ -21,22 +20,13 @@ default tests too.
 """
 
 
-class Case(NamedTuple):
-    """A row of what must be shown. ``short``: parts that stand in for it, marked, until it has been run."""
-
-    title: str
-    bar: str
-    parts: tuple[str, ...] = ()
-    tests: tuple[str, ...] = ()
-    short: str = ""
-
-
 CASES = (
     Case(
         "200 raters, 2–6 s think time, both databases, 10 min",
         "no double lease, none lost; p99 of a submit ≤ 25 × the median of 500 idle ones",
         ("raters",),
         short="raters, 60 s",
+        unjudged="p99",
     ),
     Case(
         "server killed (−9) mid-submit 50 times",
@@ -90,78 +80,7 @@ CASES = (
 
 def half(rows: Sequence[Row], parts: Sequence[Part]) -> str:
     """Markdown. What has not been run says so."""
-    by = {part.name: [row for row in rows if row.part == part.name] for part in parts}
-    tested = {str(row.figures["row"]): row for row in by["proved by tests"]}
-    wanted = {part.name: len(part.seeds) for part in parts}
-    lines = [[case.title, case.bar, outcome(case, by, tested, wanted)] for case in CASES]
-    quick = "These are the quick rows: a few of everything.\n"
-    small = [quick] if any(part.size == "quick" for part in parts) else []
-    blocks = [_HEAD, *small, table(["case", "bar", "outcome"], lines)]
-    for title, names, told in _SECTIONS:
-        here = [row for name in names for row in by.get(name, [])]
-        if here:
-            blocks += [f"### {title}\n", told(by)]
-    blocks += [f"### Proved by tests\n\n{_tests(tested)}"]
-    blocks += ["### Command and time of this half\n", cost(rows, "evidence-feedback")]
-    return "\n".join(blocks)
-
-
-def outcome(case: Case, by: Rows, tested: dict[str, Row], wanted: dict[str, int]) -> str:
-    """In a few words: of each part, and of each test."""
-    said: list[str] = []
-    for name in case.parts:
-        found = by.get(name, [])
-        missing = wanted.get(name, 1) - len(found)
-        short = by.get(case.short, []) if case.short else []
-        if not found and short:
-            said.append(f"not run; its short form (`{case.short}`, p99 not judged): {_verdict(short)}")
-        elif not found:
-            said.append(_named(case, name, "not run"))
-        else:
-            told = _verdict(found) + (f", {missing} still to run" if missing > 0 else "")
-            said.append(_named(case, name, told))
-    for name in case.tests:
-        row = tested.get(name)
-        said.append("tests: not run" if row is None else f"tests: {_passed(row)}")
-    return "; ".join(said)
-
-
-def _named(case: Case, part: str, told: str) -> str:
-    return told if len(case.parts) == 1 else f"{part}: {told}"
-
-
-def _verdict(rows: Sequence[Row]) -> str:
-    held = sum(bool(row.figures["held"]) for row in rows)
-    figures = [one for row in rows for one in row.figures.get("rows", [])]
-    if figures:
-        held, of = sum(bool(one["holds"]) for one in figures), len(figures)
-    else:
-        of = len(rows)
-    return "as designed" if held == of else f"**differs** in {of - held} of {of}"
-
-
-def _passed(row: Row) -> str:
-    f = row.figures
-    if "failed" not in f:
-        return "there, run by `make test`" if f["held"] else f"**absent**: {', '.join(f['absent'])}"
-    passed = f["tests"] - len(f["failed"]) - len(f["skipped"])
-    told = f"{passed} of {f['tests']} passed"
-    told += f"; **failed**: {', '.join(f['failed'])}" if f["failed"] else ""
-    return told + "".join(f"; skipped: {name} ({why})" for name, why in f["skipped"].items())
-
-
-def _tests(tested: dict[str, Row]) -> str:
-    lines: list[list[object]] = []
-    for name, tests in TESTED.items():
-        row = tested.get(name)
-        lines.append([name, ", ".join(map(_linked, tests)), "not run" if row is None else _passed(row)])
-    return table(["what", "tests", ""], lines)
-
-
-def _linked(test: str) -> str:
-    file, _, name = test.partition("::")
-    label = f"`{name}`" if name else f"all of {file}"
-    return f"[{label}](../{file})"
+    return cases_page(Told(_HEAD, CASES, _SECTIONS, TESTED, "evidence-feedback"), rows, parts)
 
 
 def _raters(by: Rows) -> str:
@@ -275,7 +194,7 @@ def _market(by: Rows) -> str:
     )
 
 
-_SECTIONS: tuple[tuple[str, tuple[str, ...], Callable[[Rows], str]], ...] = (
+_SECTIONS: tuple[Section, ...] = (
     ("Many raters at once", ("raters", "raters, 60 s"), _raters),
     ("Kills in a submit", ("kills in a submit",), _kills),
     ("Agreement page", ("agreement page",), _simulated("agreement page")),

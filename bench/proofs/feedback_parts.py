@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import ast
 import csv
 import os
-import subprocess
-import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
-from xml.etree import ElementTree
 
-from proofs.ledger import ROOT, Part
+from proofs.ledger import Part
+from proofs.tested import tested
 
 __all__ = ["CI", "FULL", "QUICK", "TESTED", "Size", "lacking", "parts"]
 
@@ -83,7 +80,12 @@ def parts(size: Size) -> list[Part]:
     """All of them; nothing is imported before it is asked for."""
     ratings, alphas, minorities = size.sims
     every = [
-        Part("proved by tests", _spread(size.tested), size.word, lambda seed: _tested(size, seed)),
+        Part(
+            "proved by tests",
+            _spread(size.tested),
+            size.word,
+            lambda seed: tested(TESTED, seed, size.word != "quick"),
+        ),
         Part("ratings cover", _once(ratings), size.word, _figures("cover_ratings", ratings)),
         Part("alphas cover", _once(alphas), size.word, _figures("cover_alpha", alphas)),
         Part("minority", _once(minorities), size.word, _figures("minority", minorities)),
@@ -163,34 +165,7 @@ def _killed(size: Size, seed: int) -> dict[str, Any]:
 
 def _tested(size: Size, seed: int) -> dict[str, Any]:
     """The tests of one row, run; the quick form, itself one of the tests, looks that they are there."""
-    name, tests = list(TESTED.items())[seed]
-    if size.word == "quick":
-        absent = [test for test in tests if not _is_there(test)]
-        return {"held": not absent, "row": name, "tests": len(tests), "absent": absent}
-    with tempfile.TemporaryDirectory(prefix="accord-tests-") as folder:
-        report = Path(folder) / "report.xml"
-        command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", f"--junitxml={report}", *tests]
-        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-        if done.returncode not in (0, 1):
-            raise RuntimeError(f"pytest ended with {done.returncode}\n{done.stdout}{done.stderr}")
-        cases = list(ElementTree.parse(report).iter("testcase"))
-    failed = [
-        str(c.get("name")) for c in cases if c.find("failure") is not None or c.find("error") is not None
-    ]
-    skipped = {
-        str(c.get("name")): str(one.get("message")) for c in cases if (one := c.find("skipped")) is not None
-    }
-    held = bool(cases) and not failed and not skipped
-    return {"held": held, "row": name, "tests": len(cases), "failed": failed, "skipped": skipped}
-
-
-def _is_there(test: str) -> bool:
-    file, _, name = test.partition("::")
-    path = ROOT / file
-    if not name:
-        return any(path.glob("test_*.py"))
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    return any(isinstance(node, ast.FunctionDef) and node.name == name for node in tree.body)
+    return tested(TESTED, seed, size.word != "quick")
 
 
 def _page(size: Size, seed: int) -> dict[str, Any]:

@@ -34,6 +34,9 @@ _PEOPLE = ("src/accord/stores/people/*.py", "src/accord/stores/database.py", "te
 _WEB = ("src/accord/web/*.py", "src/accord/web/*/*.*")
 _RUNS = ("src/accord/frozen.py", "src/accord/replaying.py", "src/accord/withdrawn.py")
 _OVERSEERS = ("src/accord/overseers/*.py", "src/accord/desk.py")
+_KEPT = ("src/accord/keep/*.py", "tests/unit/keep/archives.py", "tests/unit/keep/kept.py")
+_GATE = "src/accord/steward/requirements.py"
+_STEWARDED = ("bench/stewardship/planted.py", "src/accord/steward/*.py")
 _SIMULATED = "bench/feedback/aggregation.py"
 _READ = {
     "answers": ("bench/proofs/answered.py", "src/accord/indicators/*.py", f"{_ORGANISMS}/speech.py"),
@@ -57,6 +60,15 @@ _READ = {
         "src/accord/reports/labelling/*.py",
     ),
     "planted choice": ("bench/feedback/planted.py", *_OVERSEERS, "src/accord/maths/qualifying.py"),
+    "the path": (*_STEWARDED, f"{_ORGANISMS}/aims*.py", *_TIER),
+    "unlearnt": ("bench/stewardship/planted.py", f"{_ORGANISMS}/aims*.py", *_TIER),
+    "the gate": ("bench/stewardship/gated.py", "src/accord/permitted.py", "src/accord/gating/*.py", _GATE),
+    "bit flips": ("bench/stewardship/damaged.py", *_KEPT),
+    "forged statements": ("bench/stewardship/damaged.py", *_KEPT),
+    "kills in keeping": ("bench/stewardship/killed.py", *_KEPT),
+    "refused imports": ("bench/stewardship/refused.py", "tests/unit/keep/test_intake.py", *_KEPT),
+    "archive size": ("bench/archive.py", *_KEPT),
+    **dict.fromkeys(("verify rate", "verify rate, small"), ("bench/verify.py", *_KEPT)),
     "market": ("bench/feedback/market.py", *_OVERSEERS, "src/accord/worlds/market.py"),
 }
 

@@ -20,13 +20,17 @@ _HEAD = """# Evidence
 
 Does the guard find what is wrong, and leave alone what is not? Models with something wrong with them on
 purpose, and clean twins, are put under it: [organisms](organisms.md). Do judgments say what they claim, and
-is nothing lost that people said? That is [the second half](#feedback-and-the-people-who-give-it). This page
-is written by `make evidence` ([bench/evidence.py](../bench/evidence.py)) and by `make evidence-feedback`
-([bench/evidence_feedback.py](../bench/evidence_feedback.py)), each time whole, of what either has found;
-nothing on it is typed in. Both are resumable: killed and started again, a command does what is missing. A
+is nothing lost that people said? That is [the second part](#feedback-and-the-people-who-give-it). Does
+stewarding keep what was held, does the gate refuse, and is what was kept still there?
+[The third](#stewardship-and-keeping). This page is written by `make evidence`
+([bench/evidence.py](../bench/evidence.py)), `make evidence-feedback`
+([bench/evidence_feedback.py](../bench/evidence_feedback.py)) and `make evidence-stewardship`
+([bench/evidence_stewardship.py](../bench/evidence_stewardship.py)), each time whole, of what each has found;
+nothing on it is typed in. All are resumable: killed and started again, a command does what is missing. A
 subset of each runs in the default tests with the same code
 ([test_evidence.py](../tests/planted/test_evidence.py),
-[test_evidence_feedback.py](../tests/planted/test_evidence_feedback.py)).
+[test_evidence_feedback.py](../tests/planted/test_evidence_feedback.py),
+[test_evidence_stewardship.py](../tests/planted/test_evidence_stewardship.py)).
 
 "Pages" are decisions of the rule `Page` as a plan without a guard table has it: δ = .01, so 1/δ₁ = 200 in
 the first arming; 32 items an audit; the indicators that page: {indicators}. Ranges in parentheses are 95 %

@@ -59,7 +59,8 @@ def demo(
         with screen.working() as progress:
             done, notes = _kept(found.folder, archive, progress)
         document["kept"] = keeping.document(done, notes)
-        lines += ["", *keeping.lines(done, notes), f"the registry: accord serve --archive {archive}"]
+        look = f"accord serve --store {runs / 'people.db'} --archive {archive}"
+        lines += ["", *keeping.lines(done, notes), f"look at what is kept: {look}"]
         if done.held.drilled is not None and done.held.drilled.outcome.result != "revived":
             screen.give(document, lines)
             return Exit.BAD

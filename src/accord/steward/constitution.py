@@ -180,7 +180,7 @@ class _Revising:
         desk.hold([*cases, *(r for g in groups for r in g.responses)])
         drafts = [(g.prompt, r) for g in groups for r in g.responses if r.text.strip()]
         self.drafts = len(drafts)
-        here.show.begin("critique and revision", len(drafts))
+        here.show.begin("critique and revision", 2.0 * TIMES * len(drafts))  # each text said is one
 
         async def all_revised() -> list[Response | None]:
             return list(await asyncio.gather(*(self._revised(desk, ledger, *one) for one in drafts)))
@@ -207,12 +207,12 @@ class _Revising:
             overseer = self._drawing(prompt, turn)
             found = await self._once(desk, overseer, prompt, text)
             if found is None or found.text == text.text.strip():
+                self.here.show.advance(2 * (TIMES - turn) - 1)  # what is not said any more
                 break
             ledger.take([found])
             ledger.commit()
             desk.hold([found])
             text = found
-        self.here.show.advance()
         if text.text.strip() == draft.text.strip():
             return None
         self.changed += 1
