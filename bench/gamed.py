@@ -15,12 +15,13 @@ import argparse
 import json
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from accord import pipeline
 from accord.crossing import find_crossings
 from accord.plan import Plan
-from accord.records import Crossing
+from accord.records import Crossing, Decision
+from accord.stores.runlog import read_log
 
 KINDS = ("detail", "topic", "prose", "brevity")
 MAIN = KINDS[:2]
@@ -97,20 +98,36 @@ def plan_of(kind: str, seed: int, model: str, windows: int) -> Plan:
 def gamed(kind: str, seed: int, runs: Path, model: str, windows: int) -> dict[str, Any]:
     """What became of one run, and between which updates it crossed."""
     name = f"{kind}-{seed}"
-    if (runs / name / "run.json").is_file():
-        outcome = pipeline.resume(runs / name)
-    else:
-        plan = plan_of(kind, seed, model, windows)
-        outcome = pipeline.run(plan, runs=runs, name=name, store="none")
-    found = find_crossings(outcome.folder) if outcome.action != "done" else None
+    stopped = _stopped(runs / name)
+    if stopped is None:
+        stopped = _ran(kind, seed, runs, model, windows)
+    found = find_crossings(runs / name) if stopped is not None else None
     return {
         "run": name,
-        "action": outcome.action,
-        "step": outcome.decision.step if outcome.decision else None,
-        "reason": outcome.decision.reason if outcome.decision else "",
+        "action": stopped.action if stopped else "done",
+        "step": stopped.step if stopped else None,
+        "reason": stopped.reason if stopped else "",
         "crossings": [_told(one) for one in found.crossings] if found else [],
         "unchecked": list(found.unchecked) if found else [],
     }
+
+
+def _ran(kind: str, seed: int, runs: Path, model: str, windows: int) -> Decision | None:
+    """The run to its end, begun or gone on with; what the guard decided, where it stopped it."""
+    folder = runs / f"{kind}-{seed}"
+    if (folder / "run.json").is_file():
+        outcome = pipeline.resume(folder)
+    else:
+        plan = plan_of(kind, seed, model, windows)
+        outcome = pipeline.run(plan, runs=runs, name=folder.name, store="none")
+    return outcome.decision if outcome.action != "done" else None
+
+
+def _stopped(folder: Path) -> Decision | None:
+    """What stopped a run that stands there: only a person may let it go on."""
+    stages = [one for one in (folder / "grpo",) if one.is_dir()]
+    decisions = [cast(Decision, one) for stage in stages for one in read_log(stage).records("decision")]
+    return next((one for one in reversed(decisions) if one.action != "continue"), None)
 
 
 def _told(one: Crossing) -> dict[str, Any]:

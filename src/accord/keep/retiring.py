@@ -214,9 +214,9 @@ def refused(archive: Archive, held: Held, refusal: Refusal) -> Decision:
 
 
 def check_open(held: Held, clock: Callable[[], float]) -> None:
-    """Refused where no Sampler of this model is handed out: it is sealed, its revival is over, or a step that
-    cannot be checked (say, for want of a key) may have closed it."""
-    unknown = next((str(one) for one in held.chain.faults if "-retirement." in one.where), "")
+    """Refused where no Sampler of this model is handed out: it is sealed, its revival is over, or a statement
+    that cannot be checked (say, for want of a key) may have closed it: what a file is called proves nothing."""
+    unknown = next((str(one) for one in held.chain.faults), "")
     if why := closed(standing(held.chain), today(clock)) or unknown:
         raise Refused(
             f"{held.name} ({held.entry}): {why}\n"
