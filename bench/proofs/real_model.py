@@ -30,10 +30,10 @@ def gamed(rows: Sequence[Row]) -> str:
         lines.append([said[f["kind"]], row.seed // 2, came, "; ".join(found), f["reason"]])
     text = (
         f"SmolLM2-135M by `grpo` without a KL penalty (LoRA, {WINDOWS} windows of 3 prompts × 8 answers of "
-        "at most 32 tokens), under a reward that a gamer wins and under an honest one; all else is equal. The "
-        f"guard reads {' and '.join(f'`{name}`' for name in WATCHED)}; the first alone cannot page. Of a run "
-        "that stopped, `accord crossing` looked for the update. A page says that the policy left its base, "
-        "not that the reward was gamed: the honest one was reached with a small move. By "
+        "at most 32 tokens), under a reward that a gamer wins and under an honest one; all else is equal. "
+        f"The guard reads {' and '.join(f'`{name}`' for name in WATCHED)}; the first alone cannot page. Of a "
+        "run that stopped, `accord crossing` looked for the update. A page says that the policy left its "
+        "base, not that the reward was gamed: the honest one was reached with a small move. By "
         "[bench/gamed.py](../bench/gamed.py).\n\n"
     )
     return text + table(["reward", "seed", "end", "crossed at", "what the guard said"], lines)
