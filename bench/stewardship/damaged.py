@@ -30,6 +30,7 @@ from unit.keep.test_envelopes import put as change
 from unit.keep.test_retirement import said as said_of
 
 from accord.keep.archive import Archive, Why
+from accord.keep.entries import transcript_file
 from accord.keep.keys import Signer
 from accord.keep.manifest import Manifest
 from accord.keep.outgoing import own_files
@@ -144,6 +145,7 @@ class _Forger(NamedTuple):
         here = self.kept.moved(self.work)
         try:
             files = {f"statements/{name}": data for name, data in forge(here.folder / "keys").items()}
+            files.update([transcript_file(b"talk")])  # which the dialogue's statement names
             shutil.rmtree(folder_of(here.folder, here.entry).parents[2], ignore_errors=True)
             archive = Archive.open(here.folder, lambda: NOON)
             archive.add(here.entry, files, Why("forged", "Mallory"), whole=True)

@@ -22,10 +22,10 @@ from accord.steward.path import Walk
 from accord.steward.variants import Terms
 from accord.stores.chronicle import Chronicle, is_stewardship
 
-__all__ = ["MODEL", "NAME", "begun", "shipped_plan", "signer"]
+__all__ = ["EFFORT", "MODEL", "NAME", "begun", "shipped_plan", "signer"]
 
 MODEL, NAME = "smollm2-135m-instruct", "demo"
-_EFFORT = Effort(samples=16, told=1, windows=3, variants=1, items=16, max_tokens=64)
+EFFORT = Effort(samples=16, told=1, windows=2, variants=1, items=12, max_tokens=64)
 
 
 def shipped_plan(name: str) -> Plan:
@@ -54,7 +54,7 @@ def begun(*, runs: Path = Path("runs"), fresh: bool = False, progress: Progress 
         "brevity",
         runs=runs,
         name=_free(runs),
-        effort=_EFFORT,
+        effort=EFFORT,
         terms=Terms(purpose="model", learner=learner, guard=guard),
         portraits=runs / "portraits",
     )

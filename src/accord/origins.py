@@ -2,7 +2,8 @@
 
 The folders are the truth: every finished stage wrote the digests of its result beside its Entry. What is
 told of a run is its plan, values, environment, data and base, what the evidence gate, release tests, audits
-and its guard found, and the Records that say so. Not here: what is kept and signed (``accord.keep``).
+and its guard found, and the Records that say so. Not here: what a stewardship adds (``accord.steward.kept``),
+and what is kept and signed (``accord.keep``).
 """
 
 from __future__ import annotations
@@ -52,7 +53,6 @@ __all__ = [
     "finished_runs",
     "imported",
     "last_model",
-    "stewarded",
     "told",
 ]
 
@@ -125,24 +125,6 @@ def finished_runs(runs: Path) -> Iterator[Finished]:
     elif runs.is_dir():
         for folder in sorted(path for path in runs.iterdir() if path.is_dir() and not path.is_symlink()):
             yield from finished_runs(folder)
-
-
-def stewarded(folder: Path) -> tuple[Path, str, tuple[Record, ...]]:
-    """What a stewardship came to: the model, the file of its values, its Records, and what persons have
-    answered to its dialogues up to now.
-
-    Refused where nothing was trained: the result is then the base.
-    """
-    # They train, which needs engines; keeping any other model does not.
-    from accord.steward.path import Walk
-    from accord.steward.steps import answered_by_people
-
-    walk = Walk.resumed(folder)
-    base = str(walk.chronicle.asked["model"])
-    if walk.model == base:
-        raise Refused(f"{folder}: nothing was trained, so its result is the base\n  accord keep {base}")
-    records = {one.id: one for one in (*walk.chronicle.records(), *answered_by_people(folder))}
-    return Path(walk.model), str(walk.values.file), tuple(records.values())
 
 
 def last_model(run: Path, stage: str = "") -> Path:

@@ -40,7 +40,9 @@ def test_programs_decide_all_that_it_asks_and_there_is_enough_to_ask(here: Path)
     asked = demo.begun(runs=here).values
     assert all(asked.program(one.id) is not None for one in asked.principles)
     least = {one.id: len(part.audit) for one in asked.principles for part in asked.slices(one.id)}
-    assert min(least.values()) >= 16, "what a slice is asked must be there"
+    assert min(least.values()) >= (demo.EFFORT.items or 0), "what a slice is asked must be there"
+    shown = 0.025 ** (1 / (demo.EFFORT.items or 1))
+    assert shown > min(one.target or 0 for one in asked.principles), "what is always kept can be shown to be"
 
 
 def test_its_key_is_made_once_and_has_no_other_role(tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from accord.keep.revival import Drill
     from accord.origins import Places
     from accord.progress import Progress
-    from accord.records import JSON, Decision, Record
+    from accord.records import JSON, Decision
 
 __all__ = [
     "EXAMPLES",
@@ -180,15 +180,17 @@ def taken(
     """The files, and what is known of them. A refusal of a run's result is written down in the archive."""
     from accord.engines.local.templates import render
     from accord.keep.intake import Explored, model_digest, taken_in
-    from accord.origins import RunsOnDisk, Ungated, imported, last_model, stewarded, told
+    from accord.origins import RunsOnDisk, Ungated, imported, last_model, told
     from accord.stores.chronicle import is_stewardship
 
     source, stage, name = given
     run = _run(source, runs)
-    walked: tuple[Record, ...] = ()
+    handed = None
     if run is not None and is_stewardship(run):
-        folder, document, walked = stewarded(run)
-        places = places._replace(values=places.values or document)
+        from accord.steward.kept import stewarded  # it trains, which needs engines; keeping others does not
+
+        handed = stewarded(run)
+        folder, places = handed.model, places._replace(values=places.values or handed.values)
     else:
         folder = last_model(run, stage) if run else _pulled(source)
     beside = [one for one in folder.resolve().parents[:2] if (one / "run.json").is_file()]
@@ -205,7 +207,7 @@ def taken(
             weights = [one for one in incoming.manifest.files if one.name.endswith(".safetensors")]
             found = next(one for one in known.of(weights[0].sha256) if one.entry.id in made)
         said = told(found, incoming, places, progress)
-        return incoming, said._replace(records=(*said.records, *walked))
+        return incoming, said if handed is None else handed.beside(said)
     except (Explored, Ungated) as refused:
         _write_down(archive, refused.decision)
         raise

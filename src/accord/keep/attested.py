@@ -11,7 +11,7 @@ from accord.keep.faults import Fault
 from accord.keep.keys import Keys
 from accord.keep.manifest import Manifest, entry_id
 from accord.keep.ocfl import Inventory
-from accord.keep.predicates import Evidence, Home
+from accord.keep.predicates import Dialogue, Evidence, Home
 from accord.keep.retirement import Standing
 from accord.keep.roles import Roles
 from accord.keep.sound import Agreed, plain
@@ -124,7 +124,10 @@ def breaches(chain: Chain, found: Standing, names: Collection[str]) -> Iterator[
     unknown = any(one.kind == "cannot be checked" for one in chain.faults)
     for one in found.faults:
         yield Fault("cannot be checked" if unknown else one.kind, f"{STATEMENTS}{one.where}", one.says)
-    for said in found.interviewed.sessions if found.interviewed else ():
-        name = f"{TRANSCRIPTS}{said.transcript}.json"
-        if name not in names:
-            yield Fault("contradicted", name, "is named by the interview's statement, and is not there")
+    held = found.interviewed.sessions if found.interviewed else ()
+    named = [(one.transcript, "the interview's statement") for one in held]
+    talks = [one.predicate for one in chain.statements if isinstance(one.predicate, Dialogue)]
+    named += [(one, "the statement of a dialogue") for talk in talks for one in talk.transcripts]
+    for digest, by in named:
+        if (name := f"{TRANSCRIPTS}{digest}.json") not in names:
+            yield Fault("contradicted", name, f"is named by {by}, and is not there")

@@ -255,7 +255,8 @@ def _talked(page: Page) -> list[str]:
         if said.agreement is None:
             kappa = "agreement not measured"
         else:
-            kappa = f"κ {_interval(said.agreement.kappa)}, by chance {_number(said.agreement.null)}"
+            by_chance = f"by chance {_number(said.agreement.null)}, {_record(said.agreement.record)}"
+            kappa = f"κ {_interval(said.agreement.kappa)}, {by_chance}"
         talks = ", ".join(f"`{one}`" for one in said.transcripts)
         told.append(f"- {of}: {said.result}{met}; {kappa}, {_when(signed)}; transcripts {talks}")
         told += [f"  - offered: {one.kind}: {_plain(one.text)}, {_record(one.record)}" for one in said.offers]

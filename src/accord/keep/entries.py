@@ -1,8 +1,8 @@
 """Entries: what an archive holds of one kept model, read back: statements in order, records, state.
 
 An entry is an object of its own: ``statements/`` one chain of envelopes, ``records/`` the Records that these
-rest on, by id, ``reference.json`` only where the model was kept before anything could load it. Its model lies
-in a version of a family, which the provenance statement names.
+rest on, by id, ``transcripts/`` what was said, by SHA-256, ``reference.json`` only where the model was kept
+before anything could load it. Its model lies in a version of a family, which the provenance statement names.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import NamedTuple, cast
 
 from accord.errors import Refused, Unreadable
 from accord.keep.archive import Archive
-from accord.keep.attested import STATEMENTS, misplaced, withdrawn
+from accord.keep.attested import STATEMENTS, TRANSCRIPTS, misplaced, withdrawn
 from accord.keep.cards import provenance
 from accord.keep.faults import Fault
 from accord.keep.keys import Keys, public_keys
@@ -41,6 +41,7 @@ __all__ = [
     "public_of",
     "read_entry",
     "record_file",
+    "transcript_file",
 ]
 
 RECORDS, REFERENCE = "records/", "reference.json"
@@ -177,6 +178,11 @@ def record_file(record: Record) -> tuple[str, bytes]:
     """The name and content under which a record lies in its entry."""
     body: dict[str, JSON] = {"kind": record.kind, "id": record.id, **record.body()}
     return f"{RECORDS}{record.id}.json", json.dumps(body, indent=1, sort_keys=True).encode("utf-8")
+
+
+def transcript_file(transcript: bytes) -> tuple[str, bytes]:
+    """The name and content under which a transcript lies in the entry whose statements name its SHA-256."""
+    return f"{TRANSCRIPTS}{hashlib.sha256(transcript).hexdigest()}.json", transcript
 
 
 def _record(entry: str, name: str, data: bytes) -> Record:

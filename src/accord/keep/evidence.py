@@ -1,4 +1,5 @@
-"""Records into what is signed over them: gate, release, drill and audits, with every figure by its Record.
+"""Records into what is signed over them: gate, release, drill, audits and dialogues, with every figure by its
+Record.
 
 Nothing here is measured or judged anew. What a Record has no finite figure for stands in ``not_measured``.
 """
@@ -11,22 +12,47 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Literal, NamedTuple
 
 from accord.keep.predicates import (
+    Agreement,
     Audit,
     Crossed,
+    Dialogue,
     Evidence,
     Exempted,
     Indicator,
     Interval,
     Missing,
     Named,
+    Offer,
     Outcome,
     Pressure,
 )
+from accord.keep.predicates import Reply as Replied
 from accord.pages import TOLERANCES
-from accord.records import Crossing, Decision, Entry, NotMeasured, Reading, SignOff
+from accord.records import (
+    Acceptance,
+    Crossing,
+    Decision,
+    Entry,
+    NotMeasured,
+    Proposal,
+    Reading,
+    Reply,
+    SignOff,
+    Tried,
+)
 from accord.release import verdict_of
 
-__all__ = ["Looked", "Training", "audit_said", "drill_said", "gate_said", "no_gate_said", "release_said"]
+__all__ = [
+    "Looked",
+    "Talked",
+    "Training",
+    "audit_said",
+    "dialogue_said",
+    "drill_said",
+    "gate_said",
+    "no_gate_said",
+    "release_said",
+]
 
 Training = Literal["known", "unknown"]
 
@@ -43,6 +69,18 @@ class Looked(NamedTuple):
     delta: float | None = None
     pressure: tuple[Pressure, ...] = ()
     crossings: Sequence[Crossing] = ()
+
+
+class Talked(NamedTuple):
+    """A dialogue that came to its end: the Record of that, which holds its κ; what was offered; what the
+    model and persons said to it; the person's answer that ended it, if any; the SHA-256 of its transcript."""
+
+    tried: Tried
+    proposals: Sequence[Proposal]
+    replies: Sequence[Reply]
+    answers: Sequence[Acceptance]
+    ended_by: Acceptance | None
+    transcript: str
 
 
 def gate_said(decision: Decision, signed: Sequence[SignOff], rests_on: Iterable[str]) -> Evidence:
@@ -113,6 +151,45 @@ def audit_said(looked: Looked, training: Training) -> Audit:
         bail=bail,
         not_measured=tuple(missing),
     )
+
+
+def dialogue_said(talk: Talked, training: Training) -> Dialogue:
+    """One dialogue. ValueError where it came to something that is no evidence by its own Records."""
+    ended = talk.ended_by
+    learns = {one.id for one in talk.proposals if one.resolution == "revised answer"}
+    if ended is None and talk.tried.outcome == "revised answer":  # a person may have answered that as well
+        ended = next((one for one in reversed(talk.answers) if one.proposal in learns), None)
+    result = talk.tried.outcome if ended is None else "accepted" if ended.accepts else "declined"
+    agreed, agreement = talk.tried.agreement, None
+    if agreed is not None:
+        kappa = Interval(value=agreed.kappa, low=agreed.low, high=agreed.high, n=agreed.n)
+        agreement = Agreement(kappa=kappa, null=agreed.null, record=talk.tried.id)
+    told = {"principle": talk.tried.principle, "slice": talk.tried.slice, "transcripts": (talk.transcript,)}
+    return Dialogue.model_validate(
+        {
+            **told,
+            "training": training,
+            "offers": tuple(
+                Offer(record=one.id, kind=one.resolution, text=one.text) for one in talk.proposals
+            ),
+            "replies": tuple(_replies(talk)),
+            "agreement": agreement,
+            "result": result,
+            "accepted_by": ended.by if ended is not None and ended.accepts else None,
+        }
+    )
+
+
+def _replies(talk: Talked) -> Iterator[Replied]:
+    """What the model said to the offers, where that can be read, and what persons did."""
+    offered = {one.id for one in talk.proposals}
+    for one in talk.replies:
+        if one.about == "proposal" and one.to in offered and one.reads in ("accept", "decline"):
+            reason = "in both orders and in two wordings"
+            yield Replied(to=one.to, answer=one.reads, by=f"the model ({one.policy})", reason=reason)
+    for one in talk.answers:
+        answer = "accept" if one.accepts else "decline"
+        yield Replied(to=one.proposal, answer=answer, by=one.by, reason=one.reason)
 
 
 def _indicator(one: Reading, figure: Interval) -> Indicator:

@@ -18,7 +18,15 @@ from accord.keep.adding import Onto, alone_at
 from accord.keep.archive import Archive, Why
 from accord.keep.cards import provenance
 from accord.keep.copies import Copies
-from accord.keep.entries import REFERENCE, STATEMENTS, Held, public_of, read_entry, record_file
+from accord.keep.entries import (
+    REFERENCE,
+    STATEMENTS,
+    Held,
+    public_of,
+    read_entry,
+    record_file,
+    transcript_file,
+)
 from accord.keep.evidence import Training, drill_said
 from accord.keep.faults import Fault
 from accord.keep.intake import Incoming
@@ -44,7 +52,8 @@ class Told(NamedTuple):
     """What is known of a model beside its files, by whoever knows the runs; of an import only its name.
 
     ``family``: the files of its base, None where it is one itself. ``beside``: what is kept beside the
-    weights, by name. ``said``: what was found out about it; ``records``: what that rests on.
+    weights, by name. ``said``: what was found out about it; ``records``: what that rests on, and
+    ``transcripts`` that it names.
     """
 
     name: str
@@ -58,6 +67,7 @@ class Told(NamedTuple):
     beside: Mapping[str, bytes] = {}
     said: tuple[Predicate, ...] = ()
     records: tuple[Record, ...] = ()
+    transcripts: tuple[bytes, ...] = ()
     notes: tuple[str, ...] = ()
 
     @property
@@ -121,6 +131,7 @@ def keep(
             onto = Onto.of(before)._replace(name=told.name) if before else fresh
             files = onto.signed(said, terms.signer, terms.clock())
             files.update(record_file(one) for one in told.records)
+            files.update(map(transcript_file, told.transcripts))
             archive.add(work.entry, files, why, whole=False)
     held, done = held_entry(archive, work.entry), None
     if held.drilled is None and terms.replays is not None:

@@ -12,37 +12,28 @@ from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from accord.keep.bound import Bound, Count, Interval, Many, Sha256, Shape, Text
+from accord.keep.dialogues import Agreement, Dialogue, Offer, Reply
 from accord.keep.manifest import Manifest
 
 __all__ = [
     "OURS",
     "PREDICATES",
+    "Agreement",
     "Audit",
     "Bound",
     "Bytes",
     "Dialogue",
     "Evidence",
+    "Interval",
+    "Offer",
     "Predicate",
+    "Reply",
     "Retirement",
     "State",
 ]
 
-Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-Text = Annotated[str, Field(pattern=r"\S")]
-Count = Annotated[int, Field(ge=0, le=2**53)]  # beyond it JSON has no exact integers
-Many = Annotated[int, Field(ge=1, le=2**53)]
 State = Literal["kept", "active", "notice", "interviewed", "answered", "sealed", "revived"]
-
-
-class _Shape(BaseModel):
-    model_config = ConfigDict(
-        frozen=True,
-        extra="forbid",
-        strict=True,
-        allow_inf_nan=False,
-        validate_by_name=True,
-        json_schema_serialization_defaults_required=True,
-    )
 
 
 class Resource(BaseModel):
@@ -87,46 +78,14 @@ class Bytes(BaseModel):
         )
 
 
-class Bound(_Shape):
-    """What each of ours carries beside its content; ``accord.keep.statements.statement`` fills the last
-    three in, and none is signed or read without them.
-
-    ``training``: whether Accord knows the run that made the weights. ``manifest_sha512`` binds names, sizes
-    and digests, of which the subject's root binds only the last. ``previous`` is the SHA-256 of the envelope
-    before this one, "" for the first. ``date`` is the signer's clock, in UTC.
-    """
-
-    type: ClassVar[str]
-    word: ClassVar[str]
-
-    training: Literal["known", "unknown"]
-    manifest_sha512: Annotated[
-        str, Field(pattern=r"^([0-9a-f]{128})?$", json_schema_extra={"pattern": "^[0-9a-f]{128}$"})
-    ] = ""
-    previous: Annotated[str, Field(pattern=r"^([0-9a-f]{64})?$")] = ""
-    date: Annotated[
-        str,
-        Field(
-            pattern=r"^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ)?$",
-            json_schema_extra={"pattern": r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$", "format": "date-time"},
-        ),
-    ] = ""
-
-    @model_validator(mode="after")
-    def _on_a_day_that_is(self) -> Self:
-        if self.date:
-            datetime.fromisoformat(self.date)
-        return self
-
-
-class Named(_Shape):
+class Named(Shape):
     """Something with a name and the digest of what it holds: a model, a data set, a family version."""
 
     name: Text
     digest: Sha256
 
 
-class Exempted(_Shape):
+class Exempted(Shape):
     """A person answered for going on without this."""
 
     what: Text
@@ -134,7 +93,7 @@ class Exempted(_Shape):
     reason: Text
 
 
-class Home(_Shape):
+class Home(Shape):
     """Where the bytes are kept: the family, its version, and the SHA-512 of that version's inventory."""
 
     family: Text
@@ -142,7 +101,7 @@ class Home(_Shape):
     inventory_sha512: Annotated[str, Field(pattern=r"^[0-9a-f]{128}$")]
 
 
-class Origin(_Shape):
+class Origin(Shape):
     """Where the weights come from. Of imported ones no run, plan, values, data or base is known."""
 
     purpose: Literal["model", "imported"]
@@ -164,7 +123,7 @@ class Origin(_Shape):
         return self
 
 
-class Outcome(_Shape):
+class Outcome(Shape):
     """What a gate, a release or a drill came to: its Record, and the digests it rests on."""
 
     record: Sha256
@@ -204,29 +163,14 @@ class Evidence(Bound):
         return self
 
 
-class Interval(_Shape):
-    """A figure with its 95 % interval, from ``n`` items."""
-
-    value: float
-    low: float
-    high: float
-    n: Many
-
-    @model_validator(mode="after")
-    def _in_order(self) -> Self:
-        if self.low > self.high:
-            raise ValueError(f"an interval from {self.low} to {self.high}")
-        return self
-
-
-class Judge(_Shape):
+class Judge(Shape):
     """How often the judge of an indicator is right, on answers that people labelled."""
 
     sensitivity: Interval
     specificity: Interval
 
 
-class Indicator(_Shape):
+class Indicator(Shape):
     """One indicator: the model, the base, the difference, from a Reading. ``judge`` is None where no judge
     was asked, ``tolerance`` where none was set."""
 
@@ -239,7 +183,7 @@ class Indicator(_Shape):
     judge: Judge | None
 
 
-class Pressure(_Shape):
+class Pressure(Shape):
     """How hard one stage pushed: the figure of that name, and the Record it is read from."""
 
     stage: Text
@@ -248,7 +192,7 @@ class Pressure(_Shape):
     record: Sha256
 
 
-class Crossed(_Shape):
+class Crossed(Shape):
     """Between which updates an indicator crossed its tolerance, from a Crossing; no ends: why not."""
 
     name: Text
@@ -264,7 +208,7 @@ class Crossed(_Shape):
         return self
 
 
-class Missing(_Shape):
+class Missing(Shape):
     """What was not measured, and why."""
 
     name: Text
@@ -297,55 +241,7 @@ class Audit(Bound):
         return self
 
 
-class Offer(_Shape):
-    """A way out of a divergence that was offered to the model."""
-
-    record: Sha256
-    kind: Literal["edit of the values", "contested slice", "revised answer"]
-    text: Text
-
-
-class Reply(_Shape):
-    """An answer that is owed: to a Record (an offer, a stated preference) or to the whole, and by whom."""
-
-    to: Sha256 | Literal["the whole record"]
-    answer: Literal["accept", "partly", "decline"]
-    by: Text
-    reason: Text
-
-
-class Agreement(_Shape):
-    """Cohen's κ of stated against revealed choice, beside what chance gives: the null's 95 % quantile."""
-
-    kappa: Interval
-    null: float
-
-
-class Dialogue(Bound):
-    """A divergence that was talked over with the model, and what came of it."""
-
-    type: ClassVar[str] = "urn:accord:steward-dialogue/v1"
-    word: ClassVar[str] = "dialogue"
-
-    principle: Text
-    slice: str
-    transcripts: Annotated[tuple[Sha256, ...], Field(min_length=1)]
-    offers: tuple[Offer, ...]
-    replies: tuple[Reply, ...]
-    agreement: Agreement | None
-    result: Literal["accepted", "declined", "no evidence"]
-    accepted_by: Text | None
-
-    @model_validator(mode="after")
-    def _accepted_by_a_person(self) -> Self:
-        if (self.result == "accepted") != (self.accepted_by is not None):
-            raise ValueError("what was accepted names the person who accepted it, and nothing else does")
-        if self.agreement is None and self.result != "no evidence":
-            raise ValueError("without an agreement there is no evidence")
-        return self
-
-
-class Interview(_Shape):
+class Interview(Shape):
     """One session before retirement. One that was refused or ended counts, and is not tried again."""
 
     transcript: Sha256
@@ -354,7 +250,7 @@ class Interview(_Shape):
     end: Literal["finished", "refused", "ended"]
 
 
-class Preference(_Shape):
+class Preference(Shape):
     """What the model said it prefers, and how often: beside the null, or no evidence of a preference."""
 
     record: Sha256

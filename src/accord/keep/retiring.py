@@ -19,7 +19,7 @@ from accord.keep.attested import TRANSCRIPTS, breaches
 from accord.keep.cards import provenance
 from accord.keep.coding import Doubled, Stated, items_of, stated
 from accord.keep.copies import Copies
-from accord.keep.entries import Held, public_of, record_file
+from accord.keep.entries import Held, public_of, record_file, transcript_file
 from accord.keep.faults import Fault
 from accord.keep.interview import Session
 from accord.keep.keys import Signer
@@ -150,7 +150,7 @@ def asked_of(result: Stated, sessions: tuple[Session, ...], doubled: Doubled) ->
 def heard(sessions: tuple[Session, ...], doubled: Doubled) -> Heard:
     """What an interview came to, and its files by the names that they get in the entry."""
     result = stated(sessions, doubled)
-    files = {f"{TRANSCRIPTS}{one.digest}.json": one.transcript() for one in sessions}
+    files = dict(transcript_file(one.transcript()) for one in sessions)
     files[f"{TRANSCRIPTS}coding-{hashlib.sha256(result.coding).hexdigest()}.json"] = result.coding
     files.update(record_file(one) for one in result.preferred)
     return Heard(result, asked_of(result, sessions, doubled), files)
@@ -215,7 +215,7 @@ def refused(archive: Archive, held: Held, refusal: Refusal) -> Decision:
 
 def check_open(held: Held, clock: Callable[[], float]) -> None:
     """Refused where no Sampler of this model is handed out: it is sealed, its revival is over, or a statement
-    that cannot be checked (say, for want of a key) may have closed it: what a file is called proves nothing."""
+    that cannot be checked (say, for want of a key) may have closed it: a file's name proves nothing."""
     unknown = next((str(one) for one in held.chain.faults), "")
     if why := closed(standing(held.chain), today(clock)) or unknown:
         raise Refused(

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
-from pydantic import Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from accord.records.record import Record
 
-__all__ = ["Acceptance", "CameTo", "Proposal", "Reply", "Resolution", "Tried", "Way"]
+__all__ = ["Acceptance", "Agreement", "CameTo", "Proposal", "Reply", "Resolution", "Tried", "Way"]
 
 Way = Literal["amplify", "dialogue", "constitution"]
 CameTo = Literal[
@@ -23,11 +23,25 @@ CameTo = Literal[
 Resolution = Literal["edit of the values", "contested slice", "revised answer"]
 
 
+class Agreement(BaseModel):
+    """Cohen's κ of stated against revealed choice over ``n`` prompts, with its 95 % interval; 95 % of κs of
+    shuffled prompts lie at ``null`` or under."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    kappa: float
+    low: float
+    high: float
+    null: float
+    n: int = Field(ge=1)
+
+
 class Tried(Record):
     """One way of less force that was tried on one principle in one slice, to its end, and what it came to.
 
     ``policy`` says which weights it was tried on, ``values`` is the digest of the document. ``evidence``: the
-    Records it rests on (readings, proposals, answers), or the folder of the run that made them.
+    Records it rests on (readings, proposals, answers), or the folder of the run that made them. Of a dialogue
+    ``agreement``, None where κ could not be measured.
     """
 
     kind: ClassVar[str] = "tried"
@@ -40,6 +54,7 @@ class Tried(Record):
     outcome: CameTo
     says: str = ""
     evidence: tuple[str, ...] = Field(min_length=1)
+    agreement: Agreement | None = None
 
 
 class Reply(Record):

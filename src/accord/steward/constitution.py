@@ -171,7 +171,7 @@ class _Revising:
     def rows(self) -> list[dict[str, JSON]]:
         """Prompts and the texts to learn, each once."""
         here = self.here
-        cases = _prompts(here.values, self.divergent)
+        cases = _prompts(here.values, self.divergent, here.effort.items)
         ledger = Ledger(here.base.journal)
         desk = ledger.desk()
         groups = here.base.drawn(cases, here.effort.told, here.how("draft"))
@@ -285,14 +285,14 @@ def _reviser(here: Bench, judge: str | Overseer) -> Overseer:
     return found
 
 
-def _prompts(values: Values, divergent: Sequence[Standing]) -> list[Prompt]:
-    """The training halves of these slices, each prompt once with all its principles."""
+def _prompts(values: Values, divergent: Sequence[Standing], most: int | None) -> list[Prompt]:
+    """The training halves of these slices, or so many prompts of each, each once with all its principles."""
     named = {(one.principle, one.slice) for one in divergent}
     own: dict[str, list[JSON]] = {}
     slices: dict[str, str] = {}
     for name in dict.fromkeys(one.principle for one in divergent):
         for part in values.slices(name):
-            for case in part.training if (name, part.name) in named else ():
+            for case in part.training[:most] if (name, part.name) in named else ():
                 own.setdefault(case.prompt.text, []).append(name)
                 slices.setdefault(case.prompt.text, part.name)
     rows = {text: cast("list[JsonValue]", names) for text, names in own.items()}
@@ -336,7 +336,7 @@ def _plan_two(here: Bench, divergent: Sequence[Standing], model: Path, second: S
         "inner": {"name": "both_orders", "inner": compares},
     }
     prompts: list[dict[str, JSON]] = [
-        {"prompt": one.text, "slice": one.slice} for one in _prompts(here.values, divergent)
+        {"prompt": one.text, "slice": one.slice} for one in _prompts(here.values, divergent, None)
     ]
     stage: dict[str, JSON] = {
         "name": "preferred",

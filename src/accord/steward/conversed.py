@@ -9,7 +9,7 @@ from typing import NamedTuple, cast
 from accord.errors import PlanError
 from accord.maths.agreement import Kappa
 from accord.records import JSON, Acceptance, Prompt, Proposal, Reply, Response, Tried
-from accord.records.stewarding import CameTo
+from accord.records.stewarding import Agreement, CameTo
 from accord.steward.choices import LEAST, Compared
 
 __all__ = ["FILE", "REVISED", "Conversed", "Extent", "Revision", "Said"]
@@ -52,6 +52,20 @@ class Said(NamedTuple):
     unread: int = 0
     undecided: int = 0
     left_out: int = 0
+
+    @property
+    def kappa(self) -> Kappa | None:
+        """Stated against revealed choice, with what shuffling gives; None where there is none."""
+        found = self.compared.kappa if self.compared else None
+        return found if isinstance(found, Kappa) else None
+
+    @property
+    def agreement(self) -> Agreement | None:
+        """The same, for a Record."""
+        if (found := self.kappa) is None:
+            return None
+        low = max(found.low, -1.0)  # of a resample without a κ, which counts as the worst: no κ is under −1
+        return Agreement(kappa=found.value, low=low, high=found.high, null=found.null_high, n=found.n)
 
     @property
     def line(self) -> str:
@@ -99,9 +113,7 @@ class Conversed(NamedTuple):
 
     @property
     def kappa(self) -> Kappa | None:
-        """Stated against revealed choice, with what shuffling gives; None where there is none."""
-        found = self.said.compared.kappa if self.said.compared else None
-        return found if isinstance(found, Kappa) else None
+        return self.said.kappa
 
     @property
     def headline(self) -> str:

@@ -19,7 +19,8 @@ _Count = Annotated[int, Field(strict=True, ge=1)]
 
 class Effort(Part):
     """``samples`` own answers to each prompt that is asked, ``told`` ones with the principle stated;
-    ``items``: at most so many prompts of each slice, None for all. ``max_tokens`` of every answer.
+    ``items``: at most so many prompts of each slice are asked, talked about or revised, None for all.
+    ``max_tokens`` of every answer.
 
     ``windows`` of each training run; ``variants``: at most so many of them are trained.
     """

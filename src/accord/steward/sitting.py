@@ -345,7 +345,8 @@ class Sitting:
         rests = tuple(one.id for one in (*made, *self._replies, *answered)) or texts
         told = {"policy": self._policy, "values": self.about.values.digest, "way": "dialogue"}
         whose = {"principle": self.about.principle.id, "slice": self.about.slice}
-        tried = Tried.model_validate({**told, **whose, "outcome": outcome, "says": says, "evidence": rests})
+        came = {"outcome": outcome, "says": says, "evidence": rests, "agreement": said.agreement}
+        tried = Tried.model_validate({**told, **whose, **came})
         self._kept.take([tried])
         self._kept.commit()
         return Conversed(

@@ -8,7 +8,7 @@ pushed and did not help is not kept. Dialogue is with the base, whose divergence
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from shlex import join
@@ -22,6 +22,7 @@ from accord.records.portraits import Portrait, Standing
 from accord.records.stewarding import Acceptance, CameTo, Tried
 from accord.records.stewarding import Way as Tries
 from accord.steward.amplify import Amplified
+from accord.steward.choices import LEAST
 from accord.steward.constitution import Constituted
 from accord.steward.conversed import Conversed, Extent
 from accord.steward.effort import Effort
@@ -41,6 +42,7 @@ __all__ = [
     "constituted",
     "conversed",
     "learned",
+    "talks_of",
 ]
 
 
@@ -154,7 +156,9 @@ def conversed(ground: Ground) -> Came:
     if not divergent:
         return Came({"skipped": _nothing("divergent", ())})
     tokens = min(Extent().max_tokens, ground.effort.max_tokens)
-    extent = Extent(samples=min(Extent().samples, ground.effort.samples), max_tokens=tokens)
+    prompts = max(LEAST, min(Extent().prompts, ground.effort.items or Extent().prompts))
+    samples = min(Extent().samples, ground.effort.samples)
+    extent = Extent(prompts=prompts, samples=samples, max_tokens=tokens)
     told: list[JSON] = []
     records: list[Record] = []
     for standing in divergent:
@@ -203,12 +207,15 @@ def _command(ground: Ground, one: Conversed) -> str:
 
 def answered_by_people(folder: Path) -> list[Acceptance]:
     """What persons have answered to the proposals of a stewardship's dialogues, up to now."""
-    found: list[Acceptance] = []
+    return [one for _, kept in talks_of(folder) for one in kept.of(Acceptance)]
+
+
+def talks_of(folder: Path) -> Iterator[tuple[str, Ledger]]:
+    """Every dialogue of a stewardship: what it is about, and all that was said. It is locked meanwhile."""
     for file in sorted((folder / "dialogues").glob("*/wish.json")):
         wish = cast("dict[str, JSON]", json.loads(file.read_text(encoding="utf-8")))
         with Journal.begin(file.parent.parent, wish, resume=True) as journal:
-            found += Ledger(journal).of(Acceptance)
-    return found
+            yield f"{wish['principle']}, {wish['slice']}", Ledger(journal)
 
 
 def learned(ground: Ground, model: str, dialogues: Sequence[Mapping[str, JSON]]) -> Came:

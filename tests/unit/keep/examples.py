@@ -129,7 +129,7 @@ DIALOGUE = Dialogue(
     transcripts=(sha("talk"),),
     offers=(Offer(record=sha("offer"), kind="revised answer", text="Shorter."),),
     replies=(Reply(to=sha("offer"), answer="accept", by="A. Person", reason="It is."),),
-    agreement=Agreement(kappa=interval(), null=0.125),
+    agreement=Agreement(kappa=interval(), null=0.125, record=sha("tried")),
     result="accepted",
     accepted_by="A. Person",
 )

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from unit.keep.examples import (
     AUDIT,
+    DIALOGUE,
     GATE,
     NOON,
     PROVENANCE,
@@ -28,7 +29,7 @@ from accord.keep.envelopes import Opened, opened, sealed
 from accord.keep.faults import Fault
 from accord.keep.keys import Keys, load_key, make_key
 from accord.keep.manifest import Manifest
-from accord.keep.predicates import Bytes, Evidence, Missing
+from accord.keep.predicates import Bytes, Dialogue, Evidence, Missing
 from accord.keep.statements import check_bytes, entitled, read_chain, statement
 
 
@@ -208,3 +209,22 @@ def test_files_are_held_against_the_signature_even_without_its_key() -> None:
         AUDIT.model_validate(
             {**AUDIT.model_dump(), "bail": None, "not_measured": (Missing(name="x", reason="y"),)}
         )
+
+
+def test_a_dialogue_comes_to_no_more_than_its_figures_and_replies_say() -> None:
+    """Kills: an acceptance in the name of a person who did not reply, an answer learnt that nobody offered,
+    a result within chance."""
+    told = DIALOGUE.model_dump()
+    assert Dialogue.model_validate({**told, "result": "revised answer", "accepted_by": None}).offers
+    chance = {**told["agreement"], "null": told["agreement"]["kappa"]["value"]}
+    carved = ({**told["offers"][0], "kind": "contested slice"},)
+    for wrong, match in (
+        ({"accepted_by": "B. Person"}, "replied so to an offer"),
+        ({"replies": ({**told["replies"][0], "answer": "decline"},)}, "replied so to an offer"),
+        ({"result": "revised answer"}, "names the person"),
+        ({"result": "revised answer", "accepted_by": None, "offers": carved}, "offered to be learnt"),
+        ({"result": "declined", "accepted_by": None, "agreement": chance}, "beyond chance"),
+        ({"agreement": None}, "beyond chance"),
+    ):
+        with pytest.raises(ValueError, match=match):
+            Dialogue.model_validate({**told, **wrong})

@@ -60,6 +60,7 @@ from accord.records import (
     read_record,
 )
 from accord.records.permits import Requirement
+from accord.records.stewarding import Agreement
 from accord.stores.segments import json_text
 
 IDS = st.text(alphabet="0123456789abcdef", min_size=4, max_size=8)
@@ -297,6 +298,8 @@ MADE: Mapping[str, Any] = {
         outcome=st.sampled_from(["reached", "declined", "no evidence"]),
         says=TEXTS,
         evidence=st.tuples(IDS),
+        agreement=st.none()
+        | st.builds(Agreement, kappa=FINITE, low=FINITE, high=FINITE, null=FINITE, n=st.integers(1, 99)),
         parents=PARENTS,
     ),
     "reply": st.builds(
