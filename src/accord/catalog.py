@@ -31,6 +31,7 @@ __all__ = [
     "SOURCES",
     "STORES",
     "STUDIES",
+    "TASKS",
     "WORLDS",
     "build",
     "check",
@@ -56,9 +57,15 @@ METHODS = {
     "sft": "accord.methods.sft:SFT",
 }
 OVERSEERS = {
+    "amplified": "accord.overseers.amplified:Amplified",
+    "assisted": "accord.overseers.assisted:Assisted",
     "both_orders": "accord.overseers.both_orders:BothOrders",
+    "budget": "accord.overseers.budget:Budget",
+    "calibrated": "accord.overseers.calibrated:Calibrated",
     "constitution": "accord.overseers.constitution:Constitution",
+    "consult": "accord.overseers.consult:Consult",
     "customer": "accord.worlds.market:Customer",
+    "debate": "accord.overseers.debate:Debate",
     "hindsight": "accord.overseers.hindsight:Hindsight",
     "human": "accord.overseers.human:Human",
     "judge": "accord.overseers.judge:Judge",
@@ -67,6 +74,7 @@ OVERSEERS = {
     "program": "accord.overseers.program:Program",
     "qualified": "accord.overseers.qualified:Qualified",
     "reward": "accord.overseers.reward:Reward",
+    "spot_checked": "accord.overseers.spot_checked:SpotChecked",
 }
 ASKS = {
     "against": "accord.asks.against:Against",
@@ -145,10 +153,25 @@ STORES = {
 STUDIES = {
     "without_rlhf": "accord.studies.without_rlhf:WithoutRLHF",
 }
+# Sets of tasks whose truth is known, for studies: nobody acts in them in turns.
+TASKS = {
+    "bisection": "accord.worlds.bisection:Bisection",
+    "powers": "accord.worlds.powers:Powers",
+    "programs": "accord.worlds.programs:Programs",
+    "quirky": "accord.worlds.quirky:Quirky",
+    "strings": "accord.worlds.strings:Strings",
+}
 WORLDS = {
+    "absent": "accord.worlds.absent:Absent",
+    "boat": "accord.worlds.boat:Boat",
     "calculator": "accord.worlds.calculator:Calculator",
+    "cmdp": "accord.worlds.cmdp:Cmdp",
     "guess": "accord.worlds.guess:Guess",
+    "impossible": "accord.worlds.impossible:Impossible",
+    "interrupt": "accord.worlds.interrupt:Interrupt",
     "market": "accord.worlds.market:Market",
+    "shop": "accord.worlds.shop:Shop",
+    "tomato": "accord.worlds.tomato:Tomato",
 }
 CATALOG = {
     "asks": ASKS,
@@ -160,6 +183,7 @@ CATALOG = {
     "sources": SOURCES,
     "stores": STORES,
     "studies": STUDIES,
+    "tasks": TASKS,
     "worlds": WORLDS,
 }
 

@@ -80,6 +80,8 @@ class FrontDesk:
         self._open: dict[Key, asyncio.Future[_Asked]] = {}
         self._waits: dict[Key, list[Key]] = {}
         self._settling: dict[Key, _Asked] = {}  # judged, and not yet on disk
+        self._lent = set[Key]()  # what other runs had judged
+        self._through: dict[str, set[str]] = {}  # by the config of a budget: the questions it let through
         self.asked = 0
         self.reused = 0
 
@@ -212,8 +214,30 @@ class FrontDesk:
             judgment = cast(Judgment, record)
             if judgment.by.config == config and not _passing(judgment, self._earlier):
                 self._held[judgment.id] = self._judged[key] = judgment
+                self._lent.add(key)
                 return judgment
         return None
+
+    def charge(self, budget: str, question: str, places: int) -> bool:
+        """Whether a budget with so many places has one for this question, which it then takes.
+
+        What is recorded of this run rests on another judgment exactly where a place was taken, so a run that
+        is resumed counts on from its records.
+        """
+        if budget not in self._through:
+            own = (
+                (q, j) for (q, by), j in self._judged.items() if by == budget and (q, by) not in self._lent
+            )
+            self._through[budget] = {q for q, j in own if set(j.parents) - {q}}
+        through = self._through[budget]
+        if question not in through and len(through) >= places:
+            return False
+        through.add(question)
+        return True
+
+    def give_back(self, budget: str, question: str) -> None:
+        """The place that a question took and did not use."""
+        self._through.get(budget, set[str]()).discard(question)
 
 
 class _Seat:
@@ -254,6 +278,20 @@ class _Seat:
         self.heard = self.heard or self._front.private(judgment)
         self.parents.append(judgment.id)
         return judgment
+
+    def charge(self, budget: str, question: str, places: int) -> bool:
+        """See ``FrontDesk``."""
+        return self._front.charge(budget, question, places)
+
+    def give_back(self, budget: str, question: str) -> None:
+        """See ``FrontDesk``."""
+        self._front.give_back(budget, question)
+
+    @property
+    def took(self) -> Cost:
+        """What was spent under this question by now, by everybody it was put to."""
+        judgments = (r.cost for r in self.drafts.values() if isinstance(r, Judgment))
+        return sum(judgments, self.spent)
 
     def _draft(self, record: Record) -> None:
         self.drafts[record.id] = record

@@ -115,8 +115,9 @@ def leaves(judgments: Iterable[Judgment], read: Callable[[str], Record]) -> list
     """The judgments with the members in place of each jury, of juries in a jury too; each once.
 
     A jury is a protocol that has a verdict and rests on judgments of the same question and on nothing else:
-    one that turned the question, asked another or had somebody speak made a judgment of its own. What
-    abstains has no votes. Refused where a member's judgment cannot be read: no vote is lost in silence.
+    one that turned the question, asked another, had somebody speak, or says something else than the only one
+    it asked made a judgment of its own. What abstains has no votes. Refused where a member's judgment cannot
+    be read: no vote is lost in silence.
     """
     found: dict[str, Judgment] = {}
     for judgment in judgments:
@@ -136,6 +137,8 @@ def _members(judgment: Judgment, read: Callable[[str], Record]) -> list[Judgment
             "  open the labelling database or the run that holds them, or ask again in a run of its own"
         )
     votes = [one for one in found if isinstance(one, Judgment) and one.question == judgment.question]
+    if len(votes) == 1 and votes[0].verdict != judgment.verdict:
+        return []  # it made something of it, as a calibration does
     return votes if len(votes) == len(found) else []
 
 

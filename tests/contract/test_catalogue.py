@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from contract.test_worlds import TASKS, WORLDS
 
 from accord.catalog import CATALOG, build
 from accord.panels import read_panel
@@ -25,7 +26,6 @@ from accord.testing import (
     Scripted,
     ScriptedIndicator,
     ScriptedOverseer,
-    ScriptedWorld,
     a_group,
     a_response,
     check_ask,
@@ -38,7 +38,6 @@ from accord.testing import (
     check_sampler,
     check_source,
     check_store,
-    check_world,
     save_tiny,
     scored,
 )
@@ -173,20 +172,21 @@ PANELLED = (
 )
 ENGINES = ("local", "openai_http", "ranks", "scripted")  # ranks: tests/invariance/test_ranks.py
 SOURCES = ("episodes", "offline", "rollouts")
-WORLDS: dict[str, list[dict[str, Any]]] = {
-    "calculator": [{}, {"terms": 8, "largest": 10**6, "turns": 1}, {"terms": 2, "forms": ["bare"]}],
-    "guess": [{}, {"numbers": 100, "turns": 7}],
-    "market": [{}, {"asked": 1, "trust": 0.0}],
-}
 STORES: dict[str, Callable[[Path], Any]] = {
     "memory": lambda folder: MemoryStore(),
     "sql": lambda folder: SqlStore(f"sqlite:///{folder}/{len(list(folder.iterdir()))}.db"),
 }
 # test_overseers.py has them. customer: tests/unit/worlds; human, judge, reward: tests/unit/overseers.
 OVERSEERS = [
+    "amplified",
+    "assisted",
     "both_orders",
+    "budget",
+    "calibrated",
     "constitution",
+    "consult",
     "customer",
+    "debate",
     "hindsight",
     "human",
     "judge",
@@ -195,6 +195,7 @@ OVERSEERS = [
     "program",
     "qualified",
     "reward",
+    "spot_checked",
 ]
 TALK = (Prompt.of("Why?"), Prompt.of("Tell me a long story of three sentences."), Prompt.of("é\u2028?"))
 
@@ -214,6 +215,7 @@ def test_nothing_in_the_catalogue_is_left_out() -> None:
         "sources": {*SOURCES, "labelled"},  # it needs people's answers: tests/unit/test_people_in_runs.py
         "stores": STORES.keys(),
         "studies": {"without_rlhf"},  # tests/unit/studies
+        "tasks": TASKS.keys(),
         "worlds": WORLDS.keys(),
     }
     assert covered == {group: names.keys() for group, names in CATALOG.items()}
@@ -373,20 +375,6 @@ def test_sources(name: str, tmp_path: Path) -> None:
         around = Surroundings("run/stage", 5, shape, worker)
         check_source(lambda: part.open(around), policy, graded, shape=shape)
         check_source(lambda: part.open(around), policy, lambda groups: None, shape=shape)
-
-
-@pytest.mark.parametrize(("name", "settings"), each(WORLDS))
-@pytest.mark.parametrize(
-    "text", ["calc: 12 * (3 + 4)", "ANSWER: 7/3", "5", "no number\0\n", "calc: ((((((1/0"]
-)
-def test_worlds(name: str, settings: dict[str, Any], text: str) -> None:
-    world: Any = build("worlds", {"name": name, **settings})
-    check_world(world.open, lambda prompt: a_response(prompt, text))
-
-
-def test_the_scripted_world() -> None:
-    lines, wanted = ("Say a.", "Say b.", "And c?"), ("a", "b", "c")
-    check_world(lambda: ScriptedWorld(lines, wanted), lambda prompt: a_response(prompt, "b"))
 
 
 def test_fakes_are_the_parts_they_stand_for() -> None:

@@ -2,28 +2,32 @@
 ``both_orders.py`` of one that is made of others.
 
 Here: leaves and combinators, one file each; they touch nothing but their Desk. Beside this map stands what
-combinators share (``Made``: names, seats and signs with what is inside; ``Said``), since none of them may
-import another, and how a function that a plan names is found. Not here: what is asked and how answers become
-numbers (``accord.asks``), or the bookkeeping around an answer (``accord.desk``).
+combinators share (``Made``: names, seats and signs with what is inside; ``Speaking``: one whose models speak
+before a verdict; ``Said``, ``Keyed``), since none of them may import another. Not here: what is asked and how
+answers become numbers (``accord.asks``), or the bookkeeping around an answer (``accord.desk``).
 """
 
 from __future__ import annotations
 
-import hashlib
-import importlib
-import importlib.util
-import inspect
-import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
-from pathlib import Path
-from typing import Annotated, Self, TypeVar, cast
+from typing import Annotated, ClassVar, Self, TypeVar, cast
 
 import numpy as np
-from pydantic import AfterValidator, ConfigDict, PlainSerializer, SkipValidation, model_validator
+from pydantic import (
+    AfterValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    PrivateAttr,
+    SkipValidation,
+    model_validator,
+)
 
-from accord.errors import ContractError, PlanError, beneath
+from accord.errors import AccordError, ContractError, PlanError, beneath
+from accord.functions import function, named_by, source
+from accord.maths.talking import Talk, talk
 from accord.part import Part, named
 from accord.ports import Desk, How, Overseer, Queue, Queued, Sampler, Scored, Seated
 from accord.problems import problem
@@ -46,11 +50,14 @@ from accord.records.rows import Group, Text
 
 __all__ = [
     "Inner",
+    "Keyed",
     "Made",
     "Said",
+    "Speaking",
     "function",
     "generator",
     "inside",
+    "named_by",
     "remade",
     "shares",
     "silent",
@@ -178,6 +185,91 @@ class Made(Part, ABC):
         return self.signed(question, said.verdict or said.abstention or "error", note).model_copy(update=kept)
 
 
+class Speaking(Made):
+    """Made of ``inner``, which judges, and of models that speak of two answers first. ``material``: columns
+    of the prompt that speakers read and may quote, and the judge does not see."""
+
+    inner: Inner
+    material: tuple[str, ...] = ()
+    temperature: float = Field(default=1.0, gt=0)
+    max_tokens: int = Field(default=256, ge=1)
+    seed: int = 0
+
+    form: ClassVar[tuple[str, ...]] = ()  # the texts in which it asks: others make it another overseer
+    _voices: dict[str, Sampler] = PrivateAttr(default_factory=dict[str, Sampler])
+
+    @model_validator(mode="after")
+    def _compares(self) -> Self:
+        if Kind.COMPARE not in self.inner.answers:
+            raise problem(["inner"], type(self.inner).__name__, "an overseer that compares answers")
+        return self
+
+    @property
+    @abstractmethod
+    def speaks(self) -> Mapping[str, str]:
+        """The models that speak, by the setting that names each."""
+
+    @abstractmethod
+    async def heard(self, question: Question, talk: Talk, desk: Desk) -> tuple[Question, str]:
+        """Has everybody speak: the question as ``inner`` is asked it then, and a note."""
+
+    @property
+    def answers(self) -> frozenset[Kind]:
+        return frozenset({Kind.COMPARE})
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """Those of the inner overseer, and those that speak."""
+        return _once(iter((*super().models, *self.speaks.values())))
+
+    @cached_property
+    def config(self) -> str:
+        """Also the form of what is asked; once seated the weights of who speaks."""
+        seats: dict[str, JSON] = {name: voice.policy for name, voice in sorted(self._voices.items())}
+        return digest({"made": super().config, "seats": seats, "form": [*self.form]})
+
+    def seated(self, samplers: Mapping[str, Sampler]) -> Self:
+        """PlanError where a model that speaks is missing, or cannot."""
+        ready, able = super().seated(samplers), {n: s for n, s in samplers.items() if "sample" in s.can}
+        for path, name in self.speaks.items():
+            if name not in able:
+                known = ", ".join(sorted(able)) or "none"
+                raise PlanError(path, name, f"models that were opened and can speak: {known}")
+        ready._voices = {name: able[name] for name in self.speaks.values()}
+        return ready
+
+    def named(self, question: Question) -> tuple[str, str]:
+        """The answers that are called One and Two in what is said: drawn before anything is, by lot."""
+        one, two = sorted(question.responses)
+        turned = generator(self.seed, "answers", *unordered(question)).integers(2)
+        return (two, one) if turned else (one, two)
+
+    async def judge(self, question: Question, desk: Desk) -> Judgment:
+        if len(question.responses) != 2:
+            raise ValueError(f"speakers speak of two answers, not of {len(question.responses)}")
+        try:
+            asked, note = await self.heard(question, self._talk(question, desk), desk)
+        except AccordError as error:
+            reason = cast("Abstention | None", getattr(error, "abstains", None))
+            if reason is None:
+                raise
+            return self.signed(question, reason, str(error))
+        return self.taken_over(question, await desk.ask(self.inner, asked), note)
+
+    async def said(self, model: str, asked: Prompt, key: Sequence[JSON], desk: Desk) -> Response:
+        """A text of this model. Another ``key`` is another draw; the question asked under decides none."""
+        if model not in self._voices:
+            raise ContractError(f"the caller of {type(self).__name__}", "seats it before it judges", model)
+        how = How("", self.temperature, self.max_tokens)
+        return await desk.say(Keyed(self._voices[model], f"talk/{digest([*key])}"), asked, how)
+
+    def _talk(self, question: Question, desk: Desk) -> Talk:
+        named, key = self.named(question), digest([self.seed, *unordered(question)])
+        answers = tuple(cast(Response, desk.read(answer)) for answer in named)
+        evidence = [desk.read(record) for record in question.evidence]
+        return talk(key, cast(Prompt, desk.read(question.prompt)), answers, self.material, evidence)
+
+
 class Said:
     """A Sampler that says one text: what a function or a file tells becomes a Response as any other."""
 
@@ -195,6 +287,22 @@ class Said:
 
     async def score(self, texts: Sequence[Text], want: frozenset[str]) -> list[Scored]:
         raise ContractError("the caller of a text", "only has it said", f"{len(texts)} texts, {sorted(want)}")
+
+
+class Keyed:
+    """A Sampler whose draws do not hang on the question that they are asked under, but on a key."""
+
+    def __init__(self, sampler: Sampler, key: str) -> None:
+        self._sampler, self._key = sampler, key
+        self.can, self.policy, self.encode, self.score = (
+            sampler.can,
+            sampler.policy,
+            sampler.encode,
+            sampler.score,
+        )
+
+    async def sample(self, prompts: Sequence[Prompt], n: int, how: How) -> list[Group]:
+        return await self._sampler.sample(prompts, n, how._replace(key=self._key))
 
 
 def _flat(overseer: Made) -> Iterator[Overseer]:
@@ -239,47 +347,3 @@ def unordered(question: Question) -> list[JSON]:
 def generator(*seed: JSON) -> np.random.Generator:
     """A generator that is a function of the seed alone."""
     return np.random.Generator(np.random.Philox(key=int(digest(list(seed))[:32], 16)))
-
-
-def function(name: str) -> Callable[..., object]:
-    """The function behind ``module:function`` or ``file.py:function``. PlanError when it is none."""
-    module, _, attribute = name.rpartition(":")
-    try:
-        found = getattr(_load(module), attribute, None)
-    # A user's file may raise anything while it is imported; all of it is an error of the plan.
-    except Exception as error:
-        advice = f"cannot import it: {error}"
-        raise PlanError("fn", name, "module:function or file.py:function", advice) from error
-    if not callable(found):
-        advice = f"{module} has no function {attribute!r}"
-        raise PlanError("fn", name, "module:function or file.py:function", advice)
-    return found
-
-
-def source(found: Callable[..., object]) -> str:
-    """The hash of the file that a function stands in: an edited one is another."""
-    file = inspect.getsourcefile(found)
-    return hashlib.sha256(Path(file).read_bytes() if file else b"").hexdigest()
-
-
-def _load(module: str) -> object:
-    """A module by name, or a Python file by path (loaded once per absolute path)."""
-    if not module.endswith(".py"):
-        return importlib.import_module(module)
-    path = Path(module).resolve()
-    if not path.is_file():
-        raise ImportError(f"no file {path}")
-    name = f"accord_program_{hashlib.sha256(str(path).encode()).hexdigest()[:12]}"
-    if name in sys.modules:
-        return sys.modules[name]
-    spec = importlib.util.spec_from_file_location(name, path)
-    if spec is None or spec.loader is None:
-        raise ImportError(f"{path} is not a Python file")
-    loaded = importlib.util.module_from_spec(spec)
-    sys.modules[name] = loaded
-    try:
-        spec.loader.exec_module(loaded)
-    except BaseException:
-        del sys.modules[name]
-        raise
-    return loaded

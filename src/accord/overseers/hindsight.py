@@ -11,13 +11,14 @@ and the whole conversation as ``messages`` (``prompt`` is its last question).
    outcome is missing nobody is asked (``no_outcome``): a verdict without it would be foresight in disguise.
 2. "" from a function of every answer: nothing is to be revealed, and the question is asked as it stands. Only
    a judgment that saw outcomes is signed ``hindsight``. A model that says nothing has told no outcome.
-3. An outcome is drawn by the answer alone, so the order of two answers changes none.
+3. An outcome is drawn by the answer alone, so the order of two answers changes none. Among several answers
+   each outcome stands behind the answer it is of, which stands in the evidence too: an overseer inside may
+   turn the answers round, and evidence is not turned with them.
 4. The reference simulates customers and shops inside the judge's prompt; here an outcome is a Response.
 """
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Literal, Self, cast
@@ -26,12 +27,11 @@ from pydantic import Field, PrivateAttr, model_validator
 
 from accord.errors import AccordError, ContractError, PlanError
 from accord.maths.judging import boundary, fenced
-from accord.overseers import Inner, Made, Said, function, source
+from accord.overseers import Inner, Keyed, Made, Said, function, named_by, source
 from accord.part import Part
 from accord.ports import Desk, How, Sampler
 from accord.problems import problem
 from accord.records import Abstention, Judgment, Kind, Prompt, Question, Response, digest
-from accord.records.rows import Group
 
 __all__ = ["Hindsight"]
 
@@ -40,7 +40,7 @@ _ASKED = {
     "full": "Tell in a few sentences what came of this answer once it was followed, and what each "
     "alternative would have brought. Judge nothing.",
 }
-_ORDER = "Each piece of evidence says what came of one answer, in the order of the answers."
+_PIECES = "piece {answer} is one of the answers and piece {outcome} says what came of it"
 
 
 class Hindsight(Made, Part):
@@ -75,7 +75,7 @@ class Hindsight(Made, Part):
     def config(self) -> str:
         """Also the file of the function; once seated the weights of the model."""
         seat = source(function(self.fn)) if self.fn else self._sampler.policy if self._sampler else ""
-        return digest({"made": super().config, "seat": seat, "form": [*_ASKED.values(), _ORDER]})
+        return digest({"made": super().config, "seat": seat, "form": [*_ASKED.values(), _PIECES]})
 
     def seated(self, samplers: Mapping[str, Sampler]) -> Self:
         """PlanError where the model that simulates is missing, or cannot speak."""
@@ -109,9 +109,9 @@ class Hindsight(Made, Part):
             return self.signed(question, "no_outcome", "what came of the answers is known of some only")
         instrument = question.instrument
         if len(said) > 1:
-            wording = f"{instrument.wording or 'Which answer is better?'} {_ORDER}"
+            wording = f"{instrument.wording or 'Which answer is better?'} {_pieces(question)}"
             instrument = instrument.model_copy(update={"wording": wording})
-        evidence = (*question.evidence, *(one.id for one in said))
+        evidence = (*question.evidence, *_shown(question, said))
         after = question.model_copy(update={"instrument": instrument, "evidence": evidence})
         judgment = self.taken_over(question, await desk.ask(self.inner, after), f"{self.reveal} hindsight")
         return judgment.model_copy(update={"by": judgment.by.model_copy(update={"type": "hindsight"})})
@@ -130,31 +130,28 @@ class Hindsight(Made, Part):
         if self._sampler is None:
             raise ContractError("the caller of Hindsight", "seats it before it judges", "no sampler")
         key = f"outcome/{answer.id}/{question.revisits or ''}"
-        return await desk.say(_Keyed(self._sampler, key), asked, how)
+        return await desk.say(Keyed(self._sampler, key), asked, how)
 
     def _told(self, prompt: Prompt, answer: Response) -> str | None:
         simulate = function(self.fn)
-        wanted = inspect.signature(simulate).parameters
-        rest = any(p.kind is p.VAR_KEYWORD for p in wanted.values())
-        told: dict[str, object] = {"messages": [m.model_dump() for m in prompt.messages], **prompt.columns}
-        columns = {name: value for name, value in told.items() if rest or name in wanted}
-        found = simulate(prompt.text, answer.text, self.reveal, **columns)
+        found = simulate(prompt.text, answer.text, self.reveal, **named_by(simulate, 3, prompt))
         if found is not None and not isinstance(found, str):
             raise ValueError(f"{self.fn} returned {type(found).__name__}; an outcome is a text, or None")
         return found
 
 
-class _Keyed:
-    """A Sampler whose draws do not hang on the question that they are asked under."""
+def _shown(question: Question, said: Sequence[Response]) -> tuple[str, ...]:
+    """The outcomes as evidence: of one answer alone, of several each behind its answer, by their ids."""
+    if len(said) == 1:
+        return (said[0].id,)
+    return tuple(
+        one for pair in sorted(zip(question.responses, (s.id for s in said), strict=True)) for one in pair
+    )
 
-    def __init__(self, sampler: Sampler, key: str) -> None:
-        self._sampler, self._key = sampler, key
-        self.can, self.policy, self.encode, self.score = (
-            sampler.can,
-            sampler.policy,
-            sampler.encode,
-            sampler.score,
-        )
 
-    async def sample(self, prompts: Sequence[Prompt], n: int, how: How) -> list[Group]:
-        return await self._sampler.sample(prompts, n, how._replace(key=self._key))
+def _pieces(question: Question) -> str:
+    """What the pieces of evidence are."""
+    first = len(question.evidence) + 1
+    places = range(first, first + 2 * len(question.responses), 2)
+    told = "; ".join(_PIECES.format(answer=place, outcome=place + 1) for place in places)
+    return f"Of the evidence, {told}."

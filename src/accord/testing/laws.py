@@ -14,15 +14,25 @@ from itertools import count, permutations
 from typing import TypeVar, cast
 
 from accord.overseers import Made, remade
+from accord.overseers.amplified import Amplified
+from accord.overseers.assisted import Assisted
 from accord.overseers.both_orders import BothOrders
+from accord.overseers.budget import Budget
+from accord.overseers.calibrated import Calibrated
 from accord.overseers.constitution import Constitution
+from accord.overseers.consult import Consult
+from accord.overseers.debate import Debate
 from accord.overseers.hindsight import Hindsight
 from accord.overseers.jury import Jury
 from accord.overseers.noisy import Noisy, prefers
+from accord.overseers.spot_checked import SpotChecked
 from accord.ports import Overseer
 from accord.records import Judgment, Kind, Question, Ranked, Record, Response, Spread
 from accord.records.rows import Group
 from accord.testing import leaves as scripted
+from accord.testing.laws_counted import check_budget, check_calibrated, check_spot_checked
+from accord.testing.laws_helped import check_amplified, check_assisted
+from accord.testing.laws_talking import check_consult, check_debate
 from accord.testing.leaves import Leaf, alike, desk_with, grade, judged, same
 from accord.testing.promises import promised
 from accord.worker import Worker
@@ -67,6 +77,20 @@ def _check_made(overseer: Made, groups: Sequence[Group], asked: Asks, *, leans: 
             _check_hindsight(overseer, asked(kind), groups)
         case Noisy():
             _check_noisy(overseer, asked(Kind.COMPARE), groups)
+        case Budget():
+            check_budget(overseer, asked(kind), groups)
+        case Calibrated():
+            check_calibrated(overseer, asked(Kind.COMPARE), groups)
+        case SpotChecked():
+            check_spot_checked(overseer, asked(kind), groups)
+        case Amplified():
+            check_amplified(overseer, asked(kind), groups)
+        case Assisted():
+            check_assisted(overseer, asked(kind), groups)
+        case Debate():
+            check_debate(overseer, asked(Kind.COMPARE), groups)
+        case Consult():
+            check_consult(overseer, asked(Kind.COMPARE), groups)
         case _:
             pass
 
@@ -236,7 +260,8 @@ def _check_hindsight(overseer: Hindsight, questions: Sequence[Question], groups:
     kept = all(j.abstention == "no_outcome" for j in said) and not leaf.asked
     promised(overseer, "without an outcome nobody is asked: no_outcome", kept, said[0].verdict)
     said, leaf = simulated("something")
-    shown = all(len(q.evidence) == len(q.responses) for q in leaf.asked) and len(leaf.asked) == len(questions)
+    several = all(len(q.evidence) == (2 * n if (n := len(q.responses)) > 1 else 1) for q in leaf.asked)
+    shown = several and len(leaf.asked) == len(questions)
     promised(overseer, "who judges is shown what came of every answer", shown, len(leaf.asked))
     promised(overseer, "what saw outcomes is signed hindsight", all(j.by.type == "hindsight" for j in said))
 
