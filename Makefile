@@ -17,7 +17,7 @@ COGGED = $(shell grep -l '^<!-- *\[\[\[cog' $(DOCS) 2>/dev/null)
 .PHONY: help demo test check fix bench evidence evidence-feedback evidence-stewardship docs wheel constraints clean
 
 help:
-	@echo "make demo               train a small real model, watch it, write a report (first call: installs, downloads)"
+	@echo "make demo               align a small real model the whole way, watch it, keep it, write a report (first call: installs, downloads)"
 	@echo "make test               all tests"
 	@echo "make check              ruff, format, pyright, import-linter, cog; changes nothing"
 	@echo "make fix                ruff and cog, applied"
