@@ -130,15 +130,16 @@ def _members(judgment: Judgment, read: Callable[[str], Record]) -> list[Judgment
     if judgment.by.type != "protocol" or judgment.verdict is None:
         return []
     found = [_known(parent, read) for parent in judgment.parents if parent != judgment.question]
-    if None in found and judgment.by.name.startswith(_JURY):
+    jury = judgment.by.name.startswith(_JURY)
+    if None in found and jury:
         lacking = found.count(None)
         raise Refused(
             f"{lacking} of the {len(found)} votes of the jury {judgment.id} are nowhere to be read\n"
             "  open the labelling database or the run that holds them, or ask again in a run of its own"
         )
     votes = [one for one in found if isinstance(one, Judgment) and one.question == judgment.question]
-    if len(votes) == 1 and votes[0].verdict != judgment.verdict:
-        return []  # it made something of it, as a calibration does
+    if len(votes) == 1 and not jury and votes[0].verdict != judgment.verdict:
+        return []  # it made something of it, as a calibration does; a jury says a vote in other words
     return votes if len(votes) == len(found) else []
 
 

@@ -286,9 +286,9 @@ def test_a_model_tells_what_came_of_it_whatever_the_order() -> None:
     prompts = [r.text for r in seen[0] if isinstance(r, Prompt)]
     assert all("each alternative" in text and "Judge nothing" in text for text in prompts)
     assert [q.evidence != () for q in inner.asked] == [True, True]
-    assert all("in the order of the answers" in q.instrument.wording for q in inner.asked)
+    assert all("piece 2 says what came of it" in q.instrument.wording for q in inner.asked)
     evidence = [r.id for r in seen[0] if isinstance(r, Response)]
-    assert set(evidence) == set(inner.asked[0].evidence)
+    assert {*evidence, *question.responses} == set(inner.asked[0].evidence)
     assert judged(hindsight, GRADE[:1], GROUPS)[0].verdict is not None
 
 
