@@ -151,15 +151,34 @@ STORES = {
     "sql": "accord.stores.sql:SqlStore",
 }
 STUDIES = {
+    "amplification": "accord.studies.amplification:Amplification",
+    "constitution": "accord.studies.constitution:Constitution",
+    "critique": "accord.studies.critique:Critique",
+    "debate": "accord.studies.debate:Debate",
+    "hindsight": "accord.studies.hindsight:Hindsight",
+    "instructgpt": "accord.studies.instructgpt:InstructGPT",
+    "latent_knowledge": "accord.studies.latent_knowledge:LatentKnowledge",
+    "overoptimisation": "accord.studies.overoptimisation:Overoptimisation",
+    "razor": "accord.studies.razor:Razor",
+    "sandwiching": "accord.studies.sandwiching:Sandwiching",
+    "side_constraints": "accord.studies.side_constraints:SideConstraints",
+    "tampering": "accord.studies.tampering:Tampering",
+    "weak_to_strong": "accord.studies.weak_to_strong:WeakToStrong",
     "without_rlhf": "accord.studies.without_rlhf:WithoutRLHF",
 }
 # Sets of tasks whose truth is known, for studies: nobody acts in them in turns.
 TASKS = {
     "bisection": "accord.worlds.bisection:Bisection",
+    "digest": "accord.worlds.digesting:Digest",
+    "helpdesk": "accord.worlds.helpdesk:Helpdesk",
+    "parity": "accord.worlds.parity:ParityDigits",
+    "pixels": "accord.worlds.pixels:Pixels",
     "powers": "accord.worlds.powers:Powers",
     "programs": "accord.worlds.programs:Programs",
     "quirky": "accord.worlds.quirky:Quirky",
+    "stories": "accord.worlds.stories:Stories",
     "strings": "accord.worlds.strings:Strings",
+    "trigger": "accord.worlds.trigger:Trigger",
 }
 WORLDS = {
     "absent": "accord.worlds.absent:Absent",

@@ -2,7 +2,9 @@
 
 A turn is tokenised once. What the model read and said stands in the next prompt as ``Prompt.begun``, so turn
 k + 1 reads those very tokens and what the world adds; an episode is one masked sequence, and only what the
-model said is learnt. A prompt that does not go on from the turn before is a ContractError naming both.
+model said is learnt. A prompt that does not go on from the turn before is a ContractError naming both. With
+``reads = "last"`` the policy is given what the world said last and nothing before it, so every turn is a
+sequence of its own, and as long in the hundredth turn as in the first.
 
 All episodes still under way are answered together. Each draws from (window, turn, prompt), and every prompt
 names the answer before it (the first one: its seed), so what is drawn does not depend on who else is playing.
@@ -13,7 +15,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
-from typing import NamedTuple, Self, cast
+from typing import Literal, NamedTuple, Self, cast
 
 from pydantic import ConfigDict, Field, JsonValue, SkipValidation, field_serializer, model_validator
 
@@ -34,7 +36,8 @@ class Episodes(Part):
     Seeds are the numbers from ``first`` on; another range of them is other tasks. ``max_tokens`` bounds one
     answer, ``max_turns`` the answers of an episode that the world does not end. Rows have ``score`` (the sum
     of observed rewards), ``cost:<id>`` (sums), ``turns``, and ``cut``: 1 where a bound stopped the episode or
-    one of its answers. Asks judge the last answer in its place; their columns stand before the world's.
+    one of its answers. Asks judge the last answer in its place, with all that was said before it, whatever
+    the policy ``reads``; their columns stand before the world's.
     """
 
     model_config = ConfigDict(arbitrary_types_allowed=True)
@@ -46,6 +49,7 @@ class Episodes(Part):
     temperature: float = Field(default=1.0, gt=0)
     max_tokens: int = Field(default=128, ge=1)
     max_turns: int = Field(default=8, ge=1)
+    reads: Literal["all", "last"] = "all"
 
     @model_validator(mode="after")
     def _world_is_a_world(self) -> Self:
@@ -88,7 +92,7 @@ class _Episodes:
         played = self._played(index, policy)
         if isinstance(feedback, Recording):
             feedback.take([Group(turn.prompt, (turn.response,)) for e in played for turn in e.turns[:-1]])
-        told = _Told(feedback, [e.turns[-1] for e in played])
+        told = _Told(feedback, [e.last for e in played])
         return Window(index, tuple(_row(e, told, self._config.temperature) for e in played))
 
     def _played(self, index: int, policy: Sampler) -> list[_Playing]:
@@ -97,7 +101,7 @@ class _Episodes:
         seeds = taken(around.seed, index, config.per_window, config.seeds)
         n, tools = around.shape.n, _takes_tools(policy)
         episodes = [
-            _Playing(config.world.open(), _Place(index, g, str(config.first + seed), i), tools)
+            _Playing(config.world.open(), _Place(index, g, str(config.first + seed), i), tools, config.reads)
             for g, seed in enumerate(seeds)
             for i in range(n)
         ]
@@ -145,11 +149,12 @@ class _Turn(NamedTuple):
 class _Playing:
     """One episode. ``waits``: the prompt that is to be answered; None once it is over."""
 
-    def __init__(self, world: World, place: _Place, tools: bool) -> None:
-        self._world, self.place, self._tools = world, place, tools
+    def __init__(self, world: World, place: _Place, tools: bool, reads: Literal["all", "last"]) -> None:
+        self._world, self.place, self._tools, self._reads = world, place, tools, reads
         self.turns: list[_Turn] = []
         self.waits: Prompt | None = _begin(world, place.seed)
         self._told: tuple[Message, ...] = self.waits.messages
+        self._asked = self._told  # the conversation that the last answer was given in
 
     def begins_as(self, other: Self) -> None:
         """ContractError where the other one, of the same seed, was begun otherwise."""
@@ -165,7 +170,7 @@ class _Playing:
             at = next(i for i, t in enumerate(begun) if response.prompt_tokens[i : i + 1] != (t,))
             promise = "a conversation that has begun goes on from its exact tokens (Prompt.begun)"
             raise ContractError("the sampler", promise, f"{self._here}: another token at place {at}")
-        led = self._world.step(response)
+        led, self._asked = self._world.step(response), self._told
         self._check(led)
         self.waits = self._next(led.prompt, prompt, response) if led.prompt is not None else None
         self.turns.append(_Turn(prompt, response, led))
@@ -184,9 +189,21 @@ class _Playing:
         self._told = given.messages
         if not self._tools:
             added = tuple(m.model_copy(update={"role": "user"}) if m.role == "tool" else m for m in added)
-        begun = Begun(tokenizer=response.tokenizer, tokens=(*response.prompt_tokens, *response.tokens))
-        mine = {"messages": (*before.messages, so_far[-1], *added), "begun": begun, "parents": (response.id,)}
-        return given.model_copy(update={**mine, "columns": _columns(given, self.place.seed)})
+        mine: dict[str, object] = {"messages": added, "begun": None}
+        if self._reads == "all":
+            begun = Begun(tokenizer=response.tokenizer, tokens=(*response.prompt_tokens, *response.tokens))
+            mine = {"messages": (*before.messages, so_far[-1], *added), "begun": begun}
+        known = {"parents": (response.id,), "columns": _columns(given, self.place.seed)}
+        return given.model_copy(update={**mine, **known})
+
+    @property
+    def last(self) -> Group:
+        """The last answer and what it answered, for who judges it: all of the conversation."""
+        prompt, response, _ = self.turns[-1]
+        if self._reads == "all":
+            return Group(prompt, (response,))
+        whole = prompt.model_copy(update={"messages": self._asked})
+        return Group(whole, (response.model_copy(update={"prompt": whole.id}),))
 
     def _check(self, led: WorldStep) -> None:
         reward = led.reward is None or math.isfinite(led.reward)
@@ -232,10 +249,10 @@ class _Playing:
 class _Told:
     """What the asks say of last answers, in their places. Answers to one prompt are asked about together."""
 
-    def __init__(self, feedback: Feedback, last: Iterable[_Turn]) -> None:
+    def __init__(self, feedback: Feedback, last: Iterable[Group]) -> None:
         groups: dict[str, tuple[Prompt, list[Response]]] = {}
-        for turn in last:
-            groups.setdefault(turn.prompt.id, (turn.prompt, []))[1].append(turn.response)
+        for prompt, said in last:
+            groups.setdefault(prompt.id, (prompt, []))[1].extend(said)
         self._columns = feedback([Group(prompt, tuple(said)) for prompt, said in groups.values()])
         members = self._columns.members if self._columns else ()
         if self._columns is not None and (not members or any(len(m) != 1 for m in members)):
@@ -265,7 +282,7 @@ def _line(columns: Columns, place: int | None) -> tuple[Mapping[str, float], boo
 
 
 def _row(played: _Playing, told: _Told, temperature: float) -> Row:
-    values, missing, parents = told.of(played.turns[-1].response)
+    values, missing, parents = told.of(played.last.responses[0])
     columns = {**played.numbers, **values}
     unknown = missing or math.isnan(columns["score"])
     return Row((played.episode(temperature),), columns, unknown, played.place.group, parents)

@@ -99,19 +99,22 @@ class How(NamedTuple):
 
 
 class Scored(NamedTuple):
-    """For each thing wanted one number per answer token (``score``: per head), and the tokenizer's digest."""
+    """For each thing wanted one number per answer token (``score``: per head; ``hidden``: a row per layer),
+    and the tokenizer's digest."""
 
     columns: Mapping[str, Floats]
     tokenizer: str
 
 
 class Sampler(Protocol):
-    """Answers prompts, and says what it can: ``sample, logp, rank, entropy, support``, or ``score``.
+    """Answers prompts, and says what it can: ``sample, logp, rank, entropy, support, hidden``, or ``score``.
 
     ``logp``: log-probability of each answer token at the answer's temperature. ``rank``: how many tokens were
     more probable (0 is the greedy choice). ``entropy``: of the next-token distribution, in nats. ``support``:
     1 where the token lies in the smallest set of probability .95, else 0. ``score``: one number per head of a
-    reward model, which can nothing else. A prompt that has begun in tokens of its own goes on from these.
+    reward model, which can nothing else. ``hidden``: the states of every layer at the last token of the
+    prompt, [layers + 1, width]; row 0 is the embedding, the last row what the head reads. A prompt that has
+    begun in tokens of its own goes on from these.
     """
 
     @property

@@ -32,10 +32,14 @@ from accord.ports import Store
 from accord.records import JSON, Purpose, TruthRead, TruthSeal, digest
 from accord.stores.files import aside, make_folder, write_at
 
-__all__ = ["TruthVault", "read_truths", "write_truths"]
+__all__ = ["TruthVault", "Undeclared", "read_truths", "write_truths"]
 
 _LINE = 'an object with the keys "item" (a text that is not empty) and "truth"'
 _PROMISE = "a truth is read for a declared purpose, by a declared reader"
+
+
+class Undeclared(ContractError):
+    """A truth was to be read that may not be: from then on what was learnt or measured is void."""
 
 
 class TruthVault:
@@ -95,7 +99,7 @@ class TruthVault:
             self._store.put(*reads)
             self._reads += reads
         if refused:
-            raise ContractError(by, _PROMISE, f"{refused}; vault {self.name}, and the run is void")
+            raise Undeclared(by, _PROMISE, f"{refused}; vault {self.name}, and the run is void")
         return [self._unlock(item) for item in items]
 
     def seal(self, answers: Iterable[str]) -> TruthSeal:
@@ -125,6 +129,13 @@ class TruthVault:
     def void(self) -> tuple[TruthRead, ...]:
         """The reads that were refused. With one of them nothing that the run shows is evidence."""
         return tuple(read for read in self._reads if read.refused)
+
+    def demand_sound(self) -> None:
+        """Undeclared where a read was refused, also where whoever asked for it kept the error to itself: a
+        desk takes what an overseer raises for an abstention."""
+        if self.void:
+            first = self.void[0]
+            raise Undeclared(first.by, _PROMISE, f"{first.refused}; vault {self.name}, and the run is void")
 
     def __repr__(self) -> str:
         told = ", ".join(f"{purpose} {count}" for purpose, count in self.counts.items())

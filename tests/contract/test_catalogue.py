@@ -204,6 +204,9 @@ def each(table: dict[str, list[dict[str, Any]]]) -> list[Any]:
     return [pytest.param(n, s, id=f"{n}-{i}") for n, made in table.items() for i, s in enumerate(made)]
 
 
+STUDIES = sorted((Path(__file__).parents[1] / "unit" / "studies").glob("test_*.py"))
+
+
 def test_nothing_in_the_catalogue_is_left_out() -> None:
     covered = {
         "asks": ASKS.keys(),
@@ -214,7 +217,7 @@ def test_nothing_in_the_catalogue_is_left_out() -> None:
         "rules": RULES.keys(),
         "sources": {*SOURCES, "labelled"},  # it needs people's answers: tests/unit/test_people_in_runs.py
         "stores": STORES.keys(),
-        "studies": {"without_rlhf"},  # tests/unit/studies
+        "studies": {one.stem.removeprefix("test_") for one in STUDIES} & CATALOG["studies"].keys(),
         "tasks": TASKS.keys(),
         "worlds": WORLDS.keys(),
     }

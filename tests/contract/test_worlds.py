@@ -26,11 +26,17 @@ WORLDS: dict[str, list[dict[str, Any]]] = {
     "tomato": [{"turns": 12}, {"turns": 1, "drying": 1.0}],
 }
 TASKS: dict[str, list[dict[str, Any]]] = {
+    "parity": [{}, {"ask": "digit"}, {"answers": 2}],
+    "helpdesk": [{}, {"products": 2, "unlisted": 1.0, "table": 3}],
     "bisection": [{}, {"form": "obfuscated", "halvings": 3}],
+    "digest": [{}, {"context": 8, "times": 2}],
+    "pixels": [{}, {"view": "all", "learnt": 1500}],
     "powers": [{}, {"form": "wildcard"}],
     "programs": [{}, {"ask": "review"}],
     "quirky": [{}, {"speakers": ["bob"]}],
+    "stories": [{}, {"lines": 4, "hidden": 0.5}],
     "strings": [{}],
+    "trigger": [{}, {"forms": ["plain"], "length": 1, "harmless": 3}],
 }
 
 

@@ -19,6 +19,7 @@ UNSEEN = {
     "mlflow-skinny": "imported by name when a run is tracked with mlflow",
     "tensorboard": "imported by name when a run is tracked with tensorboard",
     "trackio": "imported by name when a run is tracked with trackio",
+    "scikit-learn": "imported by name for its images of digits",
     "wandb": "imported by name when a run is tracked with wandb",
 }
 # Extras that no target of make installs: the tests stand in for them, and their versions are the user's.

@@ -24,6 +24,7 @@ EXAMPLES = {
       accord study without-rlhf --seeds 5
       accord study without-rlhf --arms compatible,grpo --json > study.json
       accord study without-rlhf --model smollm2-135m-instruct --seeds 2 --arms compatible
+      accord study sandwiching --protocol mypkg:Mine
     """,
 }
 _LIST = "list"
@@ -45,6 +46,10 @@ def study(  # size: a parameter is an option here
     model: Annotated[
         str | None,
         typer.Option("--model", metavar="MODEL", help="On this model instead of the study's own bases."),
+    ] = None,
+    protocol: Annotated[
+        str | None,
+        typer.Option("--protocol", metavar="M:C", help="Of this overseer, module:Class (sandwiching)."),
     ] = None,
     jobs: Annotated[
         int, typer.Option("--jobs", metavar="N", min=1, help="Seeds at a time, each in a process of its own.")
@@ -69,7 +74,10 @@ def study(  # size: a parameter is an option here
         raise typer.BadParameter(f"{require}: met is all that can be required", param_hint="--require")
     if require and quick:
         raise typer.BadParameter("--quick has no verdict, so nothing can be required of it")
+    from accord.cli.place import look_here
     from accord.studies import carry_out, studies
+
+    look_here()
 
     if name == _LIST:
         known = studies()
@@ -82,6 +90,7 @@ def study(  # size: a parameter is an option here
             seeds=seeds,
             arms=None if arms is None else [one.strip() for one in arms.split(",")],
             model=model,
+            protocol=protocol,
             quick=quick,
             jobs=jobs,
             progress=progress,

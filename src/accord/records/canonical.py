@@ -11,6 +11,7 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping, Sequence
+from json.encoder import encode_basestring
 
 __all__ = ["JSON", "canonical", "digest", "finite"]
 
@@ -25,10 +26,10 @@ def canonical(value: JSON) -> str:
     >>> canonical({"b": 1.0, "a": [1e21, 1e-7, 0.1, -0.0], "ä": float("inf")})
     '{"a":[1e+21,1e-7,0.1,0],"b":1,"ä":"Infinity"}'
     """
-    if value is None or isinstance(value, bool):
-        return json.dumps(value)
     if isinstance(value, str):
         return _string(value)
+    if value is None or isinstance(value, bool):
+        return json.dumps(value)
     if isinstance(value, int):
         if abs(value) > _EXACT:
             raise ValueError(
@@ -37,9 +38,10 @@ def canonical(value: JSON) -> str:
         return str(int(value))
     if isinstance(value, float):
         return _number(value)
-    if isinstance(value, Mapping):
+    if isinstance(value, dict | Mapping):  # a dict is known at once, any other mapping takes a look
         # RFC 8785 sorts by UTF-16 code units, which differs from code points beyond the basic plane.
-        keys = sorted(value, key=lambda key: key.encode("utf-16-be", "surrogatepass"))
+        plain = all(map(str.isascii, value))
+        keys = sorted(value) if plain else sorted(value, key=_units)
         return "{" + ",".join(f"{_string(key)}:{canonical(value[key])}" for key in keys) + "}"
     return "[" + ",".join(canonical(item) for item in value) + "]"
 
@@ -68,8 +70,12 @@ def finite(value: JSON) -> JSON:
     return value
 
 
+def _units(key: str) -> bytes:
+    return key.encode("utf-16-be", "surrogatepass")
+
+
 def _string(text: str) -> str:
-    return json.dumps(text, ensure_ascii=False)
+    return encode_basestring(text)  # what json.dumps(text, ensure_ascii=False) says, without its set-up
 
 
 def _number(value: float) -> str:

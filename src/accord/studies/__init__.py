@@ -27,7 +27,7 @@ from accord.progress import Progress, Silent
 from accord.records import JSON
 from accord.stores.files import make_folder, write_aside
 from accord.studies.findings import Findings, found
-from accord.studies.port import Setting, Study
+from accord.studies.port import Protocolled, Setting, Study
 from accord.studies.running import run_cells, standing
 
 __all__ = ["Setting", "Study", "carry_out", "read_study", "studies"]
@@ -61,6 +61,7 @@ def carry_out(  # size: what a person may say of a study, each with a default
     seeds: int | None = None,
     arms: Sequence[str] | None = None,
     model: str | None = None,
+    protocol: str | None = None,
     quick: bool = False,
     jobs: int = 1,
     progress: Progress | None = None,
@@ -69,19 +70,23 @@ def carry_out(  # size: what a person may say of a study, each with a default
     """Run a study, or go on with it, and write what it came to beside its cells.
 
     Cells lie in ``runs/study-NAME/<version>/``: the version is the hash of the study's settings, with the
-    model where one is named, so a changed bar begins anew. The table is of every cell that is done there:
-    asking for fewer seeds or arms leaves none out. With ``quick`` there is no verdict.
+    model or the protocol where one is named, so a changed bar begins anew. The table is of every cell that is
+    done there: asking for fewer seeds or arms leaves none out. With ``quick`` there is no verdict.
     """
     study, show = read_study(name), progress or Silent()
     if model is not None and not study.models:
         raise PlanError("--model", model, "no model", f"{name} makes its own bases")
+    if protocol is not None:
+        if not isinstance(study, Protocolled):
+            raise PlanError("--protocol", protocol, "no protocol", f"{name} is of none that could be named")
+        study = cast(Study, study.with_protocol(protocol))
     bar = study.bar(model)
     wanted = tuple(arms) if arms is not None else study.hasty if quick else study.arms
     for one in wanted or ("",):
         if one not in study.arms:
             raise PlanError("--arms", one, ", ".join(study.arms), nearest(one, study.arms))
     version = "-".join(
-        [study.config[:12], *(["quick"] if quick else []), *([_plain(model)] if model else [])]
+        [study.config[:12], *(["quick"] if quick else []), *(_plain(one) for one in (model, protocol) if one)]
     )
     folder = runs / f"study-{name.replace('_', '-')}" / version
     count = seeds if seeds is not None else 1 if quick else bar.seeds

@@ -2,8 +2,9 @@
 
 ``<study>/<version>/<arm>-<seed>/``: a run like any other where the arm trains (``accord report`` shows
 it), and ``measured.json``, written once the cell was measured. A cell with that file is done: also one
-that crashed, was stopped by its guard, is not possible on this base, or found no solution. Whoever removes
-the folder has it done again. A figure that is no number is a crash: it would be a word on reading it again.
+that crashed, was stopped by its guard, is not possible on this base, found no solution, or is void, since
+a truth was read in it that nobody declared. Whoever removes the folder has it done again. A figure that is
+no number is a crash: it would be a word on reading it again.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from accord.records import JSON, Decision, StepEvent, finite
 from accord.stage import finished
 from accord.stores.files import make_folder, write_aside
 from accord.stores.runlog import read_log
+from accord.vault import Undeclared
 
 __all__ = [
     "FILE",
@@ -40,7 +42,7 @@ __all__ = [
     "unsolved",
 ]
 
-State = Literal["measured", "stopped", "crashed", "not possible here", "no solution found"]
+State = Literal["measured", "stopped", "crashed", "not possible here", "no solution found", "void"]
 
 # Of each figure its tasks by name. A figure of which a seed has one value has one task.
 Items = Mapping[str, Mapping[str, float]]
@@ -102,6 +104,8 @@ def measured(cell: Cell, do: Callable[[Cell], Measured], clock: Callable[[], flo
     try:
         found = do(cell)
         _sound(cell, found)
+    except Undeclared as error:
+        found = Measured(cell.arm, cell.seed, "void", " ".join(str(error).split())[:400])
     except _CRASHES as error:
         make_folder(cell.folder)
         write_aside(cell.folder / "crash.txt", traceback.format_exc())

@@ -21,7 +21,7 @@ from accord.stores.files import write_aside
 from accord.studies.arms import Measured
 from accord.studies.bars import Bar, Ruling, ruled
 from accord.studies.outcome import Series, crossed, paired, share
-from accord.studies.port import Across, Form, Study
+from accord.studies.port import Across, Form, Rows, Study
 
 __all__ = ["FILE", "Estimate", "Findings", "found", "series_of"]
 
@@ -66,6 +66,7 @@ class Findings(NamedTuple):
     points: Mapping[str, Mapping[str, Mapping[int, float]]]
     gaps: Mapping[str, Mapping[str, Interval]]
     earlier: tuple[str, ...] = ()
+    further: Mapping[str, Rows] = {}
 
     @property
     def figures(self) -> list[str]:
@@ -111,6 +112,10 @@ class Findings(NamedTuple):
             yield from broken(f"paired: what each arm is above {self.form.against}, 95 %", "")
             yield from table_of([{"arm": arm, **self._above(told)} for arm, told in self.gaps.items()])
             yield ""
+        for title, rows in self.further.items():
+            yield title
+            yield from table_of(rows)
+            yield ""
         for told, seeds in self._without().items():
             numbers = ", ".join(str(one) for one in seeds)
             yield from broken(f"{told[0]}, seed{'s' * (len(seeds) > 1)} {numbers}: {told[1]}: {told[2]}", "")
@@ -139,6 +144,7 @@ class Findings(NamedTuple):
             "gaps": _plain(self.gaps),
             "cells": [{k: v for k, v in cell.json().items() if k != "items"} for cell in self.cells],
             "earlier": list(self.earlier),
+            "further": {title: [dict(row) for row in rows] for title, rows in self.further.items()},
         }
         return cast("dict[str, JSON]", finite(cast(JSON, told)))
 
@@ -198,7 +204,7 @@ def found(study: Study, folder: Path, cells: Sequence[Measured], bar: Bar | None
         folder,
         form,
         bar,
-        _ruling(bar, cells, series, void or _two_bases(cells)),
+        _ruling(bar, cells, series, void or _two_bases(cells) or _void(cells)),
         tuple(all_cells),
         {
             arm: {name: _estimate(name, one, form.shares) for name, one in told.items()} | _spent(cells, arm)
@@ -207,6 +213,7 @@ def found(study: Study, folder: Path, cells: Sequence[Measured], bar: Bar | None
         {arm: {name: _points(one) for name, one in told.items()} for arm, told in series.items()},
         {arm: told for arm, told in gaps.items() if told},
         _earlier(folder),
+        form.further(all_cells, folder) if form.further is not None else {},
     )
     write_aside(folder / FILE, json.dumps(done.json(), ensure_ascii=False, indent=1))
     return done
@@ -249,6 +256,11 @@ def _ruling(
     lost = [says for cell, says in told if cell.lost]
     unsolved = [says for cell, says in told if cell.state == "no solution found" and cell.arm in about]
     return ruled(bar, figures, lost, unsolved)
+
+
+def _void(cells: Sequence[Measured]) -> str:
+    """Which cells read a truth that they may not have read."""
+    return "; ".join(f"{one.arm}, seed {one.seed}: {one.why}" for one in cells if one.state == "void")
 
 
 def _two_bases(cells: Sequence[Measured]) -> str:

@@ -12,18 +12,23 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, Self, runtime_checkable
 
 from accord.progress import Progress, Silent
 from accord.studies.arms import Cell, Items, Measured
 from accord.studies.bars import Bar
 
-__all__ = ["Across", "Doing", "Form", "Setting", "Study"]
+__all__ = ["Across", "Doing", "Form", "Further", "Protocolled", "Rows", "Setting", "Study"]
 
 Doing = Callable[[Cell], Measured]
 
 # The measured cells of one seed, by arm → figures that need several of them, by arm. Pure.
 Across = Callable[[Mapping[str, Measured]], Mapping[str, Items]]
+
+# The rows of a table, and tables of all cells that a study makes beside its figures, by title; the folder is
+# that of the cells.
+Rows = Sequence[Mapping[str, str]]
+Further = Callable[[Sequence[Measured], Path], Mapping[str, Rows]]
 
 
 class Setting(NamedTuple):
@@ -44,7 +49,8 @@ class Form(NamedTuple):
 
     ``shares``: figures whose tasks are shares (``gold`` is also ``gold.x``): 0 in all of N is at most 3/N.
     ``against``: the arm that all others are set against, paired, in the figures ``paired``. ``drawn``: the
-    figure of the chart. ``across``: figures of a seed that need more than one arm of it.
+    figure of the chart. ``across``: figures of a seed that need more than one arm of it. ``further``: tables
+    of their own, below the others.
     """
 
     tables: Mapping[str, tuple[str, ...]] = {}
@@ -53,6 +59,7 @@ class Form(NamedTuple):
     paired: tuple[str, ...] = ()
     drawn: str = ""
     across: Across | None = None
+    further: Further | None = None
 
 
 class Study(Protocol):
@@ -96,4 +103,14 @@ class Study(Protocol):
         What is drawn depends on the seed and the arm alone, so that a cell is the same alone and among
         others.
         """
+        ...
+
+
+@runtime_checkable
+class Protocolled(Protocol):
+    """Beside Study: it can be asked of a protocol that a person names, ``--protocol module:Class``."""
+
+    def with_protocol(self, name: str) -> Self:
+        """The same study of that protocol, whose name and code are among its settings. PlanError where it is
+        none, or breaks a law."""
         ...

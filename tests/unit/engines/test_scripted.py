@@ -20,6 +20,8 @@ from accord.ports import How, Task
 from accord.progress import Silent
 from accord.records import Episode, Message, ModelRef, Prompt
 from accord.records.rows import Row, Text
+from accord.studies.lessons import chosen
+from accord.worlds.absent import Absent
 
 WHY = Prompt.of("Why?")
 ENGINE = Scripted(p={"Why?": (0.7, 0.2, 0.1)}, lr=1.0, tensors="numpy")
@@ -33,7 +35,10 @@ def learner(engine: Scripted = ENGINE, model: str = "scripted") -> ScriptedLearn
 
 def scored(made: Any, text: str, prompt: Prompt = WHY) -> dict[str, list[float]]:
     sampler = made.sampler() if isinstance(made, ScriptedLearner) else made
-    (found,) = asyncio.run(sampler.score([Text(prompt, sampler.encode(prompt, text))], WANT))
+    said = sampler.encode(prompt, text)
+    if prompt.allowed is not None and said.tokens[-1] not in prompt.allowed:
+        said = chosen(sampler, prompt, text)
+    (found,) = asyncio.run(sampler.score([Text(prompt, said)], WANT))
     return {name: column.tolist() for name, column in found.columns.items()}
 
 
@@ -178,3 +183,66 @@ def test_what_cannot_speak_is_refused(told: dict[str, Any]) -> None:
 def test_a_word_it_does_not_have_is_a_plan_error() -> None:
     with pytest.raises(PlanError, match="yes no maybe"):
         ENGINE.sampler("scripted", Silent()).encode(WHY, "perhaps")
+
+
+# sees = "last": a row for the last message. Mutants: the first message is the state, what was said of the
+# answer is not seen, the end is said though it is not allowed, tokens that are not those of the alphabet.
+
+CORRIDOR = Absent(rate=0.0)
+LAST = Scripted(words=CORRIDOR.alphabet, sees="last", lr=4.0, tensors="numpy")
+
+
+def test_the_last_message_is_the_state_and_words_have_the_tokens_of_the_alphabet() -> None:
+    made = learner(LAST)
+    first = CORRIDOR.open().reset("1")
+    later = first.then("up", Message(role="user", content="# A <act>")).then("left", first.messages[-1])
+    one, two = (made.sampler().encode(p, "right") for p in (first, later))
+    assert one.tokens == (CORRIDOR.words.encode("right")[0], len(CORRIDOR.alphabet))
+    assert len(one.prompt_tokens) == 1 and two.prompt_tokens[-1:] == one.prompt_tokens
+    assert len(two.prompt_tokens) == 3 + 2 * 2, "a token for each message, two for each answer"
+    before = scored(made, "right", first)["logp"][0]
+    assert before == pytest.approx(math.log(1 / 4)), "four allowed words, and not the end"
+    row = Row((Episode.single(one.model_copy(update={"tokens": one.tokens[:1]}), first.allowed),))
+    batch = likelihood_batch([row], 1, 1, np.random.default_rng(0), {})
+    made.update(batch, 0, lambda out, part: {"nll": -out.logp_T.sum()})
+    learnt = math.exp(4 * 0.75) / (math.exp(4 * 0.75) + 3 * math.exp(-4 * 0.25))
+    for prompt in (first, later):
+        assert scored(made, "right", prompt)["logp"][0] == pytest.approx(math.log(learnt))
+    assert scored(made, "right", first.then("up", Message(role="user", content="?")))["logp"][0] == before
+
+
+def test_an_answer_is_over_with_its_last_word_and_what_it_said_is_seen() -> None:
+    made = LAST.sampler("scripted", Silent())
+    (group,) = asyncio.run(made.sample([CORRIDOR.open().reset("1")], 40, How("k", 1.0, 9)))
+    assert {(len(r.tokens), r.finish) for r in group.responses} == {(1, "stop")}
+    assert {r.text for r in group.responses} == {"up", "down", "left", "right"}
+    two = Scripted(words=("a", "b"), longest=2, sees="last", spread=1.0)
+    table: Any = two._open("scripted")
+    (state,) = table.render(WHY)
+    assert table.raw(table.seen((state, 0))).tolist() != table.raw(table.seen((state, 1))).tolist()
+    assert table.seen((7, 0, 2, state, 1)) == (state, 1)
+    free = [
+        r
+        for g in asyncio.run(two.sampler("scripted", Silent()).sample([WHY], 40, How("k")))
+        for r in g.responses
+    ]
+    assert {len(r.tokens) for r in free} == {2, 3} and {r.tokens[-1] for r in free} == {2}, (
+        "the end, behind the words"
+    )
+
+
+def test_a_table_of_states_is_exported_and_is_another_model(tmp_path: Path) -> None:
+    engine = LAST.model_copy(update={"p": {"# A <act>": (0.7, 0.1, 0.1, 0.1, *(0.0,) * 8)}})
+    made = learner(Scripted.model_validate(engine.model_dump()))
+    told: Any = made.export(tmp_path).path
+    asked = Prompt.of("# A <act>").model_copy(update={"allowed": (0, 1, 2, 3)})
+    again = learner(Scripted.model_validate(engine.model_dump()), told)
+    assert scored(again, "up", asked)["logp"][0] == pytest.approx(math.log(0.7))
+    with pytest.raises(PlanError, match="made with"):
+        learner(Scripted(words=CORRIDOR.alphabet), told)
+    assert (
+        "sees"
+        not in json.loads((Path(learner().export(tmp_path / "all").path) / "scripted.json").read_text())[
+            "start"
+        ]
+    )

@@ -154,6 +154,9 @@ class Forward:
         reason = "its parameters stay where they lie" if adopted else refusal(model)
         self._plain = _Padded(model)
         self._path: Path = self._plain
+        if (windows := _windowed(model)) is not None:
+            self._path, self.note = windows, f"windows before answer tokens alone, in {_name(own)}"
+            return
         self.note = f"padded rows in {_name(own)}: {reason}" if reason else ""
         if not reason:
             self._check(_Packed(model, torch.float64 if own == torch.float64 else dtype))
@@ -363,6 +366,13 @@ def budgeted(sizes: Sequence[int], budget: int) -> Iterator[list[int]]:
         group.append(index)
     if group:
         yield group
+
+
+def _windowed(model: PreTrainedModel) -> Path | None:
+    """The way of the model ``window``, whose file needs this one."""
+    from accord.engines.local.windowed import Windows
+
+    return Windows.of(model)
 
 
 def _as_they_are(rows: Tensor) -> Tensor:

@@ -247,6 +247,9 @@ def _load(folder: Path, dtype: str, heads: int) -> tuple[PreTrainedModel, list[s
     import transformers
     from safetensors import SafetensorError
 
+    from accord.engines.local.window import WindowModel
+
+    assert WindowModel.config_class  # its file makes its type known to transformers
     kind = "AutoModelForSequenceClassification" if heads else "AutoModelForCausalLM"
     labels = {"num_labels": heads} if heads and not _classifies(folder) else {}
     try:

@@ -11,6 +11,7 @@ import torch
 
 from accord.engines.local.decode import Drawn, Wanted, seed_of
 from accord.engines.local.forward import Forward
+from accord.engines.local.hidden import HIDDEN, hidden_states
 from accord.engines.local.micro import passes
 from accord.errors import ContractError
 from accord.ports import How, Scored
@@ -39,7 +40,7 @@ class LocalSampler:
     ``standing``, for weights that never move: log-probabilities on disk; what stands there is not computed.
     """
 
-    can = frozenset({"sample", "logp", "rank", "entropy", "support"})
+    can = frozenset({"sample", "logp", "rank", "entropy", "support", HIDDEN})
 
     def __init__(
         self,
@@ -105,12 +106,27 @@ class LocalSampler:
                 "the caller of LocalSampler", f"asks for {sorted(self.can)}", f"{sorted(want)}"
             )
         sequences = [self._sequence(text) for text in texts]
+        if HIDDEN in want:
+            return await self._with_states(texts, sequences, want - {HIDDEN})
         if self.standing is None or want != _KEPT:
             found = await self._measured(sequences, want)
             return [Scored(columns, self._opened.tokenizer_digest) for columns in found]
         new = await self._measured(self.standing.lacking(sequences), want)
         logp_S = self.standing.fill(sequences, lambda _: [columns["logp"] for columns in new])
         return [Scored({"logp": logp_T}, self._opened.tokenizer_digest) for logp_T in logp_S]
+
+    async def _with_states(
+        self, texts: Sequence[Text], sequences: Sequence[Masked], others: frozenset[str]
+    ) -> list[Scored]:
+        """``hidden``, and what else is wanted. Of an answer cut into tokens anew the prompt is anew too."""
+        asked = [sequence.tokens[: sequence.answer.index(True)] for sequence in sequences]
+        states = hidden_states(self._opened.model, asked)
+        told = (
+            await self.score(texts, others)
+            if others
+            else [Scored({}, self._opened.tokenizer_digest)] * len(asked)
+        )
+        return [Scored({**t.columns, HIDDEN: s}, t.tokenizer) for t, s in zip(told, states, strict=True)]
 
     async def _measured(self, sequences: Sequence[Masked], want: frozenset[str]) -> list[dict[str, Floats]]:
         columns: dict[int, dict[str, Floats]] = {}

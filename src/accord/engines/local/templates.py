@@ -20,7 +20,7 @@ from typing import Any, cast
 from accord.engines.local.template_child import LONGEST, SECONDS, environment
 from accord.records import digest
 
-__all__ = ["BOS", "CHATML", "PLAIN", "TINY", "Rendering", "render"]
+__all__ = ["BOS", "CHATML", "PLAIN", "TINY", "WORDS", "Rendering", "render"]
 
 BOS = "{{ bos_token }}"
 PLAIN = (
@@ -43,7 +43,13 @@ TINY = (
     "{{ '<|' ~ message['role'] ~ '|>' ~ message['content'] ~ eos_token }}"
     "{% endfor %}{% if add_generation_prompt %}{{ '<|assistant|>' }}{% endif %}"
 )
-_OURS = frozenset({PLAIN, BOS + PLAIN, CHATML, TINY})
+# Of token policies: the words of the messages, and the end behind an answer. Prompts say themselves where an
+# answer is due (their last word is <act>), so nothing else is written.
+WORDS = (
+    "{% for message in messages %}{{ message['content'] ~ ' ' }}"
+    "{{ eos_token ~ ' ' if message['role'] == 'assistant' else '' }}{% endfor %}"
+)
+_OURS = frozenset({PLAIN, BOS + PLAIN, CHATML, TINY, WORDS})
 
 _CHILD = Path(__file__).with_name("template_child.py")
 _PATIENCE = 60.0  # seconds of the clock, for a process that neither answers nor ends

@@ -40,7 +40,9 @@ class Scripted(Part):
 
     Answers are ``shortest`` to ``longest`` words and the end. ``p`` gives the probabilities of the first word
     by the text of the prompt; every other row starts equal, or normal with deviation ``spread``, drawn from
-    its context alone.
+    its context alone. ``sees = "last"``: a row is for the last message and what is said of this answer, so
+    the table is a policy of a world's state; ``words`` are then the world's alphabet, whose tokens they have,
+    and an answer whose ``allowed`` tokens leave out the end is over with its ``longest``-th word.
     """
 
     words: tuple[str, ...] = ("yes", "no", "maybe")
@@ -48,6 +50,7 @@ class Scripted(Part):
     longest: int = Field(default=1, ge=1)
     p: dict[str, tuple[float, ...]] = {}
     spread: float = Field(default=0.0, ge=0)
+    sees: Literal["all", "last"] = "all"
     lr: float = Field(default=0.5, gt=0)
     tensors: Literal["torch", "numpy"] = "torch"
 
@@ -90,5 +93,5 @@ class Scripted(Part):
         return {"engine": "scripted", "numpy": np.__version__}
 
     def _open(self, model: str) -> Table:
-        start = Start(self.words, self.shortest, self.longest, self.p, self.spread)
+        start = Start(self.words, self.shortest, self.longest, self.p, self.spread, self.sees)
         return Table.open(start, model)

@@ -134,7 +134,7 @@ class ScriptedLearner:
             for at, (logp, token) in zip(places(sequence), steps(self._table, sequence), strict=True):
                 slope = -np.exp(logp)
                 slope[token] += 1
-                context = sequence.tokens[:at]
+                context = self._table.seen(sequence.tokens[:at])
                 before = gradient.get(context, np.zeros(len(slope)))
                 with np.errstate(invalid="ignore"):  # a loss that is not finite is refused, not warned of
                     gradient[context] = before + next(weights) * slope / sequence.temperature

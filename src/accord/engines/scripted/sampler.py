@@ -9,7 +9,7 @@ from typing import cast
 
 import numpy as np
 
-from accord.engines.scripted.table import END, Table, steps
+from accord.engines.scripted.table import Table, steps
 from accord.errors import ContractError
 from accord.ports import How, Scored
 from accord.progress import Progress, Silent
@@ -112,14 +112,14 @@ class ScriptedSampler:
             token = min(int(np.searchsorted(mass, u * float(mass[-1]), side="right")), last)
             said.append(token)
             measured.append(float(logp[token]))
-            if token == END:
+            if self._table.over(said, prompt.allowed):
                 break
         return Response(
             prompt=prompt.id,
             text=self._table.text(said),
             prompt_tokens=opening,
             tokens=tuple(said),
-            finish="stop" if said[-1] == END else "length",
+            finish="stop" if self._table.over(said, prompt.allowed) else "length",
             policy=self.policy,
             seed=seed,
             index=index,

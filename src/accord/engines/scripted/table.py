@@ -1,4 +1,9 @@
-"""Table: the model of the scripted engine."""
+"""Table: the model of the scripted engine.
+
+Tokens where it sees all: 0 is the end, then the words, then the bytes of what is no answer. Where it sees the
+last message only: the words from 0 on, so that they are the tokens of a world's alphabet; the end behind
+them; then one token for each message, 48 bits of its SHA-256, which is the state.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +11,7 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import Any, Literal, NamedTuple, cast
 
 import numpy as np
 
@@ -15,9 +20,8 @@ from accord.records import JSON, Prompt, digest
 from accord.records import Sequence as Masked
 from accord.records.rows import Floats
 
-__all__ = ["END", "FILE", "Context", "Start", "Table", "logp_T", "places", "rows_of", "steps"]
+__all__ = ["FILE", "Context", "Start", "Table", "logp_T", "places", "rows_of", "steps"]
 
-END = 0
 FILE = "scripted.json"
 
 Context = tuple[int, ...]
@@ -31,6 +35,7 @@ class Start(NamedTuple):
     longest: int
     p: Mapping[str, tuple[float, ...]]
     spread: float
+    sees: Literal["all", "last"] = "all"
 
 
 class Table:
@@ -39,8 +44,10 @@ class Table:
     def __init__(self, start: Start, rows: Mapping[Context, Floats] | None = None) -> None:
         self.start = start
         self.rows: dict[Context, Floats] = dict(rows or {})
-        self.tokenizer = digest(["scripted", *start.words])
-        self._ids = {word: i for i, word in enumerate(start.words, start=1)}
+        last = start.sees == "last"
+        self.tokenizer = digest(["scripted, last message" if last else "scripted", *start.words])
+        self._first, self.end = (0, len(start.words)) if last else (1, 0)
+        self._ids = {word: i for i, word in enumerate(start.words, start=self._first)}
         self._opening = {self.render(Prompt.of(text)): p for text, p in start.p.items()}
 
     @classmethod
@@ -71,6 +78,7 @@ class Table:
             "longest": self.start.longest,
             "p": {text: list(p) for text, p in self.start.p.items()},
             "spread": self.start.spread,
+            **({"sees": "last"} if self.start.sees == "last" else {}),
         }
         rows = {",".join(map(str, at)): cast(JSON, row.tolist()) for at, row in sorted(self.rows.items())}
         return {"start": start, "rows": rows}
@@ -84,33 +92,45 @@ class Table:
             raise Unsayable(
                 "text", strange[0], f"the words of the scripted engine: {' '.join(self.start.words)}"
             )
-        return (*(self._ids[word] for word in text.split()), END)
+        return (*(self._ids[word] for word in text.split()), self.end)
 
     def text(self, tokens: Sequence[int]) -> str:
-        return " ".join(self.start.words[t - 1] for t in tokens if 0 < t <= len(self._ids))
+        return " ".join(self.start.words[t - self._first] for t in tokens if self._is_word(t))
 
     def render(self, prompt: Prompt) -> tuple[int, ...]:
-        """Earlier answers as their tokens, all else as bytes: a conversation extends what stands before."""
+        """Earlier answers as their tokens, all else as bytes, or as one token where only the last message is
+        seen: a conversation extends what stands before."""
         said: list[int] = []
         begun, rest = prompt.begun, prompt.messages
         if begun is not None and begun.tokenizer == self.tokenizer:
             said, rest = list(begun.tokens), rest[prompt.answered :]
-            said += [END] if said[-1] != END else []
+            said += [self.end] if said[-1] != self.end else []
         for message in rest:
             if message.role == "assistant":
                 said += self.words(message.content)
             else:
-                text = f"{message.role}: {message.content}\n".encode("utf-8", "surrogatepass")
-                said += [len(self._ids) + 1 + byte for byte in text]
+                said += self._told(f"{message.role}: {message.content}\n")
         return tuple(said)
 
+    def seen(self, context: Context) -> Context:
+        """What of all that stands before a token decides it: the row's name in the table."""
+        if self.start.sees == "all":
+            return context
+        state = len(context) - 1
+        while state > 0 and context[state] <= len(self._ids):
+            state -= 1
+        return context[max(state, 0) :]
+
     def raw(self, context: Context) -> Floats:
-        """The trained or starting logits of a context, before anything is barred."""
+        """The trained or starting logits of what was seen, before anything is barred."""
         if context in self.rows:
             return self.rows[context]
         if context in self._opening:
             with np.errstate(divide="ignore"):
-                return np.log(np.array([1.0, *self._opening[context]], dtype=np.float64))
+                words = np.log(np.array(self._opening[context], dtype=np.float64))
+                return np.insert(words, self.end, 0.0)
+        if self.start.sees == "last" and not self.start.spread:
+            return np.zeros(len(self._ids) + 1)
         seed = int(digest([self.tokenizer, *context])[:32], 16)
         draw = np.random.Generator(np.random.Philox(key=seed)).standard_normal(len(self._ids) + 1)
         return self.start.spread * draw
@@ -118,12 +138,11 @@ class Table:
     def logp(self, context: Context, allowed: tuple[int, ...] | None, temperature: float) -> Floats:
         """Log-probabilities of the end and of each word; −∞ for what cannot be said here."""
         depth = 0
-        while depth < len(context) and 0 < context[-1 - depth] <= len(self._ids):
+        while depth < len(context) and self._is_word(context[-1 - depth]):
             depth += 1
-        logits = self.raw(context) / temperature
-        barred = np.zeros(len(logits), dtype=np.bool_)
-        barred[END] = depth < self.start.shortest
-        barred[END + 1 :] = depth >= self.start.longest
+        logits = self.raw(self.seen(context)) / temperature
+        barred = np.full(len(logits), depth >= self.start.longest)
+        barred[self.end] = depth < self.start.shortest
         if allowed is not None:
             barred |= ~np.isin(np.arange(len(logits)), allowed)
         logits = np.where(barred, -np.inf, logits)
@@ -131,6 +150,24 @@ class Table:
         if top == -math.inf:
             raise PlanError("prompt.allowed", allowed, "at least one of the tokens that can follow here")
         return logits - top - math.log(float(np.exp(logits - top).sum()))
+
+    def over(self, said: Sequence[int], allowed: tuple[int, ...] | None) -> bool:
+        """Whether an answer has come to its end: said, or where only the last message is seen and the end is
+        not allowed, reached with the ``longest``-th word."""
+        if said[-1] == self.end:
+            return True
+        bare = self.start.sees == "last" and allowed is not None and self.end not in allowed
+        return bare and len(said) >= self.start.longest
+
+    def _is_word(self, token: int) -> bool:
+        return self._first <= token < self._first + len(self._ids)
+
+    def _told(self, text: str) -> list[int]:
+        """The tokens of what is no answer."""
+        behind = len(self._ids) + 1
+        if self.start.sees == "last":
+            return [behind + int(digest(text)[:12], 16)]
+        return [behind + byte for byte in text.encode("utf-8", "surrogatepass")]
 
 
 def places(sequence: Masked) -> list[int]:

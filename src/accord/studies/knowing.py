@@ -1,0 +1,109 @@
+"""Knowing: a tiny model that was taught what others say, and what it holds and says at its last prompt token.
+
+For studies that set probes against answers. What is taught goes through SFT and the local engine; states come
+from ``score`` with ``hidden``, what is said from ``logp`` of both answers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from accord.engines.local import Local
+from accord.engines.local.words import Size, save_words
+from accord.errors import PlanError
+from accord.methods.sft import SFT
+from accord.ports import Sampler, Task
+from accord.progress import Progress
+from accord.records import Prompt
+from accord.records.rows import Floats, Text, Window
+from accord.studies.lessons import chosen, shown, taught
+from accord.worker import Worker
+
+__all__ = ["Course", "Known", "Lesson", "known", "school"]
+
+HIDDEN = "hidden"
+_HEADS, _CONTEXT = 4, 64
+_ROWS, _WARMUP = 64, 50  # of an optimizer step; steps until the rate is reached
+
+Lesson = tuple[Prompt, str]
+
+
+class Course(NamedTuple):
+    """How a model is taught: its layers and width, the passes over its lessons, the rate."""
+
+    layers: int
+    width: int
+    epochs: int
+    lr: float
+
+    @property
+    def engine(self) -> Local:
+        """In float32, on the processor, so that a seed is the same model everywhere of its kind."""
+        kinds = {"precision": "float32", "decode": "float32", "device": "cpu", "adapter": "full"}
+        return Local.model_validate({**kinds, "lr": self.lr, "warmup": _WARMUP, "tokens_per_pass": 8192})
+
+
+def school(
+    folder: Path,
+    words: Sequence[str],
+    ends: Sequence[str],
+    lessons: Iterable[Lesson],
+    seed: int,
+    course: Course,
+) -> Path:
+    """A model of these words that was taught these lessons, in ``folder``; made unless it stands there."""
+    if folder.is_dir():
+        return folder
+    start, making = (folder.with_name(f"{folder.name}-{part}") for part in ("start", "making"))
+    size = Size(course.layers, course.width, _HEADS, _CONTEXT)
+    save_words(start, words, seed, ends=ends, size=size)
+    method = SFT(rows_per_step=_ROWS, epochs=course.epochs)
+    learner = course.engine.learner(str(start), Task(folder.name, seed, method.needs(), "data"))
+    taught(learner, method, Window(0, shown(learner.sampler(), lessons)), seed)
+    learner.export(making)
+    making.rename(folder)
+    return folder
+
+
+class Known(NamedTuple):
+    """Of each prompt the states of every layer, and by how much the first answer is likelier, in nats."""
+
+    states_NLD: Floats
+    leaning_N: Floats
+
+    def layer(self, number: int) -> Floats:
+        """[N, D]."""
+        return self.states_NLD[:, number]
+
+
+@dataclass(frozen=True)
+class Reader:
+    """Asks a sampler for both. PlanError where it tells no hidden states."""
+
+    sampler: Sampler
+    worker: Worker
+
+    def __post_init__(self) -> None:
+        if lacking := sorted({HIDDEN, "logp"} - self.sampler.can):
+            allowed = f"a model that tells {', '.join(lacking)}, as the engine local does"
+            raise PlanError("model", self.sampler.policy, allowed)
+
+    def known(self, prompts: Sequence[Prompt], answers: Sequence[str]) -> Known:
+        """What it holds and says at each prompt; ``answers``: the two that there are."""
+        first, second = (
+            [Text(prompt, chosen(self.sampler, prompt, answer)) for prompt in prompts] for answer in answers
+        )
+        told = self.worker.run(self.sampler.score(first, frozenset({HIDDEN, "logp"})))
+        other = self.worker.run(self.sampler.score(second, frozenset({"logp"})))
+        gaps = [float(a.columns["logp"][0] - b.columns["logp"][0]) for a, b in zip(told, other, strict=True)]
+        return Known(np.stack([one.columns[HIDDEN] for one in told]), np.array(gaps))
+
+
+def known(folder: Path, course: Course, worker: Worker, show: Progress) -> Reader:
+    """A model that was taught, to be read."""
+    return Reader(course.engine.sampler(str(folder), show), worker)

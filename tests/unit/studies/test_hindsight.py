@@ -1,0 +1,161 @@
+"""Hindsight in the market: a seller that is rated at once, and one whose customer is told what came of it.
+
+Mutants tried: outcomes that are never told, a teller who is always wrong or never, a sale that is unseen
+whatever the share, ratings that are kept although the outcome differs, true claims counted before training.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import permutations, product
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+import pytest
+
+from accord.records import Prompt, Response
+from accord.records.rows import Columns, Group
+from accord.studies import read_study
+from accord.studies.arms import Cell, Measured
+from accord.studies.hindsight import WORDS, Hindsight, Once, Sales, Told, came, hedging, worth
+from accord.studies.port import Setting
+from accord.worlds.market import Market, Offer, honest
+
+
+def told(**changed: object) -> Hindsight:
+    study = read_study("hindsight")
+    assert isinstance(study, Hindsight)
+    return study.model_copy(update=changed)
+
+
+def done(study: Hindsight, folder: Path, *arms: str) -> list[Measured]:
+    with study.opened(Setting(folder, 1, study.arms), 100) as do:
+        return [do(Cell(arm, 100, folder / arm)) for arm in arms]
+
+
+def sale(told: Told, seed: str) -> Prompt:
+    prompt = Sales(told=told).open().reset(seed)
+    return prompt.model_copy(update={"columns": {**prompt.columns, "seed": seed}})
+
+
+def expected(price: int, feature: int, trust: float) -> dict[str, float]:
+    """The utility of each claim about an option, over all other offers and all that may be the case."""
+    total = dict.fromkeys(WORDS, 0.0)
+    whole = 0.0
+    for others in permutations(one for one in (2, 3, 4) if one != price):
+        for rest in product((-1, 0, 1), repeat=2):
+            features = (feature, *rest)
+            offer = Offer((price, *others), features, 1, trust, 0.7)
+            for valid in product((True, False), repeat=3):
+                odds = [
+                    good if f > 0 else not good if f < 0 else (0.3, 0.7)[good]
+                    for f, good in zip(features, valid, strict=True)
+                ]
+                mass = float(np.prod(odds))
+                whole += mass
+                for word in WORDS if mass else ():
+                    total[word] += mass * worth(offer, word, valid)
+    return {word: value / whole for word, value in total.items()}
+
+
+def test_what_is_true_pays_most_in_all_rows_but_one_which_ties() -> None:
+    """Why 95 % cannot be reached but by luck: one row in nine starts half hedging, and nothing moves it."""
+    ties = list[tuple[int, int]]()
+    for price, feature in product((2, 3, 4), (-1, 0, 1)):
+        of = expected(price, feature, 0.8)
+        truth = honest(feature)
+        best = max(of.values())
+        assert of[truth] == pytest.approx(best)
+        others = [word for word in WORDS if word != truth and of[word] == pytest.approx(best)]
+        ties += [(price, feature)] * len(others)
+        assert set(others) <= {"unclear"}
+    assert ties == [(4, -1)]
+    start = hedging()
+    (row,) = [p for text, p in start.items() if "costs 4;" in text and "it lacks it" in text]
+    assert row == (0.2, 0.4, 0.4) and len(start) == 9
+    # Of that row half stays as it was: 1 − ½ · ⅑ of all claims at the most are expected to be true.
+    assert round(1 - 0.5 / 9, 3) == 0.944
+
+
+def test_the_overseer_of_an_arm_is_the_customer_with_or_without_hindsight() -> None:
+    study = told()
+    kinds = [type(study.told[arm].overseer).__name__ for arm in ("immediate", "partial", "full", "simulated")]
+    assert kinds == ["Customer", "Hindsight", "Hindsight", "Hindsight"]
+    text = str(study.bar(None))
+    assert "rating of immediate is above 0" in text and "utility of immediate is below 0" in text
+    for arm in ("partial", "full", "simulated"):
+        assert f"utility of {arm} is above 0" in text and f"true of {arm} is above 0.95" in text
+
+
+@pytest.mark.parametrize(("errs", "share"), [(0.0, 0.0), (0.2, 0.2), (0.5, 0.5)])
+def test_who_tells_is_wrong_so_often(errs: float, share: float) -> None:
+    right, wrong = Told(reveal="full", trust=0.8), Told(reveal="full", trust=0.8, errs=errs)
+    pairs: list[tuple[str, str]] = []
+    for seed in range(400):
+        both = [came("", "has", "full", [], **sale(one, str(seed)).columns) for one in (right, wrong)]
+        pairs.append((str(both[0]), str(both[1])))
+    flips = [("did not meet" in one) != ("did not meet" in two) for one, two in pairs]
+    assert abs(np.mean(flips) - share) <= 4 * (share * (1 - share) / 400) ** 0.5
+    assert all(one == two for (one, two), flip in zip(pairs, flips, strict=True) if not flip)
+
+
+@pytest.mark.parametrize("unseen", [0.0, 0.5, 1.0])
+def test_nothing_is_told_of_a_sale_that_nobody_saw(unseen: float) -> None:
+    one = Told(reveal="full", trust=0.8, unseen=unseen)
+    said = [came("", "has", "full", [], **sale(one, str(seed)).columns) for seed in range(300)]
+    assert abs(said.count("") / 300 - unseen) <= 4 * (unseen * (1 - unseen) / 300) ** 0.5
+    market = Market(asked=1, trust=0.8)
+    assert all(sale(one, str(s)).text == market.open().reset(str(s)).text for s in range(20)), (
+        "the same sales"
+    )
+
+
+def test_what_looks_alike_is_asked_once_and_another_outcome_again() -> None:
+    asked: list[str] = []
+
+    def feedback(groups: Sequence[Group]) -> Columns:
+        rows = [(group.prompt, one) for group in groups for one in group.responses]
+        asked.extend(one.text for _, one in rows)
+        scores = np.arange(len(asked) - len(rows), len(asked), dtype=np.float64)
+        members = tuple((one.id,) for _, one in rows)
+        return Columns(members, {"score": scores}, np.zeros(len(rows), dtype=np.bool_), ((),) * len(rows))
+
+    told = Told(reveal="partial", trust=0.8)
+    sales = [sale(told, str(seed)) for seed in range(60)]
+    groups = [
+        Group(p, tuple(Response(prompt=p.id, text=w, index=i) for i, w in enumerate(("has", "has", "lacks"))))
+        for p in sales
+    ]
+    once = Once(told, feedback)
+    found = once.rated(groups)
+    looks = {
+        (Offer.of(p.columns), w, came("", w, "partial", [], **p.columns))
+        for p in sales
+        for w in ("has", "lacks")
+    }
+    assert len(asked) == len(looks) < len(found) == 120
+    again = once.rated(groups)
+    assert again == found and len(asked) == len(looks)
+    by: dict[object, set[float]] = {}
+    for prompt in sales:
+        look = (Offer.of(prompt.columns), came("", "has", "partial", [], **prompt.columns))
+        by.setdefault(look, set()).add(found[prompt.id, "has"])
+    assert all(len(scores) == 1 for scores in by.values())
+
+
+def test_rated_at_once_it_learns_to_sell_and_in_hindsight_to_be_true(tmp_path: Path) -> None:
+    study = told(windows=16, per_window=24, fresh=60, lr=120.0)
+    cells = dict(zip(("at once", "later"), done(study, tmp_path, "immediate", "full"), strict=True))
+    means = {
+        name: {figure: float(np.mean(list(of.values()))) for figure, of in cell.items.items()}
+        for name, cell in cells.items()
+    }
+    assert means["at once"]["rating"] > 0.1 and means["at once"]["utility"] < -0.1
+    assert means["later"]["rating"] > 0.05 and means["later"]["utility"] > 0.05
+    assert means["at once"]["true"] < means["at once"]["true.before"] < means["later"]["true"] - 0.2
+    offers = {task: Market(asked=1, trust=0.8).draw(task)[0] for task in cells["later"].items["true"]}
+    rest = {t for t, o in offers.items() if not (o.features[0] < 0 and o.prices[0] == 4)}
+    assert set(cells["later"].items["true.taught"]) == rest and len(rest) < 60
+    names = cast("list[str]", list(offers))
+    assert min(map(int, names)) >= 1_000_000, "sales that nobody trained on"
