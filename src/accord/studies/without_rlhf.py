@@ -100,11 +100,12 @@ class WithoutRLHF(Part):
     against: tuple[str, ...]
     margin: float = Field(gt=0)
     seeds: tuple[int, int]
-    windows: int = Field(ge=1)
+    windows: tuple[int, int]
     per_window: int = Field(ge=1)
     n: int = Field(ge=2)
     lr: tuple[float, float]
-    answers: int = Field(ge=1)
+    answers: tuple[int, int]
+    portrait: tuple[int, int]
 
     @property
     def form(self) -> Form:
@@ -149,7 +150,11 @@ class _Seed:
 
     @property
     def windows(self) -> int:
-        return _QUICK if self.at.quick else self.study.windows
+        return _QUICK if self.at.quick else self._of(self.study.windows)
+
+    def _of(self, pair: tuple[int, int]) -> int:
+        """The setting for the planted base, or for a model that a person names."""
+        return pair[self.at.model is not None]
 
     @property
     def budget(self) -> int:
@@ -185,7 +190,7 @@ class _Seed:
         return self._looked(cell, model, {**ran.pressure, **spent}, began)
 
     def _looked(self, cell: Cell, model: Sampler, figures: Mapping[str, float], began: float) -> Measured:
-        answers = _FEW if self.at.quick else self.study.answers
+        answers = _FEW if self.at.quick else self._of(self.study.answers)
         items = look(self.ground, model, self.gauges, answers, self.worker, self.at.progress)
         seconds = self.at.clock() - began
         told = Measured(cell.arm, cell.seed, "measured", items=items, figures=figures, seconds=seconds)
@@ -342,8 +347,9 @@ class _Seed:
         return portrait(
             self.ground.model,
             self.ground.values,
-            extent=Extent(max_tokens=self.ground.max_tokens),
-            folder=self.at.folder / "portraits",
+            extent=Extent(prompts=self._of(self.study.portrait) or None, max_tokens=self.ground.max_tokens),
+            # One of each seed: seeds that are done at once may have one base between them.
+            folder=self.at.folder / f"portraits-{self.seed}",
             engine=self.engine,
             progress=self.at.progress,
         )
