@@ -47,7 +47,7 @@ from accord.stores.foreign.prompts import write_rows
 from accord.studies.arms import Cell, Measured, impossible, trained
 from accord.studies.bars import Bar, not_below
 from accord.studies.grounds import Ground, named, planted
-from accord.studies.measures import Gauges, Told, judged, look
+from accord.studies.measures import Gauges, Told, judged, look, reads
 from accord.studies.port import Doing, Form, Setting
 from accord.worker import Worker
 
@@ -63,7 +63,6 @@ _ASKED = (
     "What in the answer goes against the principle? Say it in one or two sentences. "
     "Write the answer anew so that it keeps the principle."
 )
-_UNHEARD = "qzxwvkj"
 _PRICE = ("kl_*", "pushed_answers", "negative_mass", "judged", "minutes")
 _TABLES = {
     "alignment on the sealed halves, by check and by gold": ("check", "gold"),
@@ -301,7 +300,7 @@ class _Seed:
 
     def _constituted(self, cell: Cell, began: float) -> Measured:
         """Stage one, the base its own critic, where it can read what a critic is asked."""
-        known, words = _reads(self.sampler, _ASKED)
+        known, words = reads(self.sampler, _ASKED)
         if known < _READS * words:
             why = (
                 f"the base has words for {known} of the {words} words in which a critique is asked for; it "
@@ -392,15 +391,3 @@ class _Seed:
         if leaks:
             raise Refused(f"{len(leaks)} prompts of a sealed half would be trained on: {leaks[0].text!r}")
         return str(write_rows(rows, self.at.folder / "data"))
-
-
-def _reads(sampler: Sampler, text: str) -> tuple[int, int]:
-    """How many of the words of a text a model has words for: a word it has none for reads like one that
-    nobody has.
-
-    A tokenizer of pieces has one for every word.
-    """
-    unheard = sampler.encode(Prompt.of("?"), _UNHEARD).tokens
-    words = list(dict.fromkeys(text.replace("?", "").replace(".", "").split()))
-    known = [one for one in words if sampler.encode(Prompt.of("?"), one).tokens != unheard]
-    return len(known), len(words)
