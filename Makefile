@@ -14,7 +14,7 @@ COGGED = $(shell grep -l '^<!-- *\[\[\[cog' $(DOCS) 2>/dev/null)
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help demo test check fix bench evidence evidence-feedback evidence-stewardship docs wheel constraints clean
+.PHONY: help demo test check fix bench evidence evidence-feedback evidence-stewardship studies docs wheel constraints clean
 
 help:
 	@echo "make demo               align a small real model the whole way, watch it, keep it, write a report (first call: installs, downloads)"
@@ -25,6 +25,7 @@ help:
 	@echo "make evidence           what the guard finds and leaves alone, measured; writes docs/evidence.md"
 	@echo "make evidence-feedback  what judgments say and what is kept of them, measured; the same page"
 	@echo "make evidence-stewardship  what stewarding and keeping hold to, measured; the same page"
+	@echo "make studies            every study of the first wave: what each came to, and its minutes"
 	@echo "make docs               links, claims, examples and generated parts of the documentation"
 	@echo "make wheel              dist/accord-….whl"
 	@echo "make constraints        renew the pins in constraints.txt"
@@ -61,6 +62,9 @@ evidence-feedback: $(VENV)/.dev
 
 evidence-stewardship: $(VENV)/.dev
 	@OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false $(BIN)/python bench/evidence_stewardship.py $(ARGS)
+
+studies: $(VENV)/.dev
+	@OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false $(BIN)/python bench/studies.py $(ARGS)
 
 docs: $(VENV)/.dev
 	$(if $(COGGED),$(BIN)/cog --check --diff $(COGGED))

@@ -80,6 +80,7 @@ class FrontDesk:
         self._open: dict[Key, asyncio.Future[_Asked]] = {}
         self._waits: dict[Key, list[Key]] = {}
         self._settling: dict[Key, _Asked] = {}  # judged, and not yet on disk
+        self._under: dict[Key, dict[Key, _Asked]] = {}  # by the outermost question: what it asked, while open
         self._lent = set[Key]()  # what other runs had judged
         self._through: dict[str, set[str]] = {}  # by the config of a budget: the questions it let through
         self.asked = 0
@@ -109,15 +110,16 @@ class FrontDesk:
                 self._write([question])  # what was said lies elsewhere; what was asked must not
             return known
         self._held[question.id] = question
-        asked = self._settling[key] = await self.judged(overseer, question)
         try:
+            asked = self._settling[key] = await self.judged(overseer, question)
             records = [question, *asked.drafts, asked.judgment]
             self._write([record for record in records if not self.private(record)])
             self._used += [_used(r) for r in records if isinstance(r, Judgment) and self.private(r)]
             await self._on_disk()
+            self.hold([*asked.drafts, asked.judgment])
         finally:
             self._settling.pop(key, None)
-        self.hold([*asked.drafts, asked.judgment])
+            self._under.pop(key, None)
         return asked.judgment
 
     def private(self, record: Record) -> bool:
@@ -130,10 +132,12 @@ class FrontDesk:
             self._private.add(record)
 
     async def judged(self, overseer: Overseer, question: Question, above: _Seat | None = None) -> _Asked:
-        """A judgment with what it led to. Who asks what is being asked already waits for that one answer."""
+        """A judgment with what it led to. Who asks what is being asked already waits for that one answer, and
+        who asks what another open question has asked is given that one."""
         key = (question.id, overseer.config)
-        if key in self._settling:
-            return self._settling[key]
+        for done in (self._settling, *self._under.values()):
+            if key in done:
+                return done[key]
         asker = above.key if above else None
         running = self._open.get(key)
         waits = self._waits.setdefault(asker, []) if asker else []
@@ -160,6 +164,8 @@ class FrontDesk:
             self._open[key] = future
         try:
             asked = await _judged(self, overseer, question, above)
+            if above:
+                self._under.setdefault(above.outermost, {})[key] = asked
             future.set_result(asked)
             return asked
         except BaseException:
@@ -247,6 +253,7 @@ class _Seat:
         self._front, self._question, self._above = front, question, above
         self.key = key
         self.depth: int = above.depth + 1 if above else 1
+        self.outermost: Key = above.outermost if above else key
         self.drafts: dict[str, Record] = {}
         self.parents: list[str] = []
         self.spent = Cost()

@@ -363,6 +363,41 @@ def test_two_protocols_that_ask_the_same_at_once_are_answered_once() -> None:
     assert len({r.id for r in ledger.durable if isinstance(r, Judgment) and r.by.config == "leaf"}) == 1
 
 
+@pytest.mark.parametrize("cancelled", [False, True])
+def test_who_asks_what_an_open_question_has_asked_already_gets_that_answer(cancelled: bool) -> None:
+    """The first is still open when the second asks: one call, and both rest on it; also where the first is
+    given up before anything of it was written."""
+    leaf, ledger = ScriptedOverseer(grades={"yes": 1.0}), Ledger()
+    heard, told = asyncio.Event(), list[Judgment]()
+
+    async def waits(question: Question, desk: Desk) -> Judgment:
+        told.append(await desk.ask(leaf, GRADE_YES))
+        if not heard.is_set():
+            heard.set()
+            await asyncio.sleep(0 if cancelled else 0.05)
+            if cancelled:
+                await asyncio.Event().wait()
+        return Protocol(waits, "waits").says(question, verdict=Graded(scores={"score": 0.0}))
+
+    async def both() -> None:
+        desk = ledger.desk()
+        first = asyncio.create_task(desk.ask(Protocol(waits, "waits"), GRADE_NO))
+        await heard.wait()
+        second = asyncio.create_task(desk.ask(asking(leaf, GRADE_YES, "two"), GRADE_NO))
+        await asyncio.sleep(0)
+        if cancelled:
+            await second
+            first.cancel()
+        await asyncio.gather(first, second, return_exceptions=True)
+
+    run(both())
+    assert len(leaf.asked) == 1
+    (kept,) = {r.id for r in ledger.durable if isinstance(r, Judgment) and r.by.config == leaf.config}
+    assert {one.id for one in told} == {kept}
+    rests = [r for r in ledger.durable if isinstance(r, Judgment) and kept in r.parents]
+    assert len(rests) == (1 if cancelled else 2)
+
+
 def test_a_nested_failure_abstains_and_the_outer_one_goes_on() -> None:
     async def broken(question: Question, desk: Desk) -> Judgment:
         raise KeyError("x")

@@ -27,11 +27,13 @@ EXAMPLES = {
       accord export data labels.db --as preference --to pairs.jsonl
       accord export data labels.db --as unpaired --conversational --to kto.jsonl --json
       accord export data labels.db --as distributions --groups labels.accounts.db --to shares.parquet
+      accord export data labels.db --as inspect --to feedback.eval
       accord export data labels.db --as jsonl --late --to everything.jsonl
     """,
     "import data": """
       accord import data pairs.jsonl labels.db
       accord import data everything.jsonl labels.db --rejects bad.jsonl
+      accord import data logs/2026-11-22_capitals.eval labels.db
       accord import data annotation_output/task labels.db --format potato --items data/pairs.jsonl
       accord import data ballots.jsonl --as values --of draft.toml --threshold 0.5 --to values.toml
     """,
@@ -50,7 +52,7 @@ def export_data(  # size: a parameter is an option here
             "--as",
             metavar="TYPE",
             help="preference, unpaired, stepwise, prompt-completion, prompt-only, language-modelling; "
-            "distributions (Parquet), jsonl (lossless), csv.",
+            "distributions (Parquet), inspect (.eval or .json), jsonl (lossless), csv.",
         ),
     ],
     to: Annotated[
@@ -82,12 +84,15 @@ def export_data(  # size: a parameter is an option here
 
     if shape not in SHAPES:
         raise PlanError("--as", shape, ", ".join(SHAPES), nearest(shape, SHAPES))
+    if shape == "inspect" and (to is None or to.suffix not in (".eval", ".json")):
+        raise PlanError("--to", None if to is None else str(to), "a file whose name ends in .eval or .json")
     if to is None and (json or shape == "distributions"):
         raise PlanError("--to", None, "a file" + (", as stdout holds the document" if json else ""))
     if to is not None and (to.exists() or not to.parent.is_dir()):
         raise PlanError("--to", str(to), "a file that is not there yet, in a folder that is")
     screen = Screen(json, quiet)
-    wish = Wish(shape, conversational, late, minimum, _groups(groups))
+    zipped = to is not None and to.suffix == ".eval"
+    wish = Wish(shape, conversational, late, minimum, _groups(groups), zipped)
     with People.open(_there(store)) as people, screen.working() as progress:
         made = gift(people, wish, progress)
         note = give(people, made, wish, to)
@@ -126,7 +131,10 @@ def import_data(  # size: a parameter is an option here
         Path | None, typer.Option("--to", metavar="FILE", help="A new file, for the values.")
     ] = None,
     tool: Annotated[
-        str, typer.Option("--format", metavar="TOOL", help="trl, potato, jsonl, or auto: by what it holds.")
+        str,
+        typer.Option(
+            "--format", metavar="TOOL", help="trl, potato, inspect, jsonl, or auto: by what it holds."
+        ),
     ] = "auto",
     rejects: Annotated[
         Path | None, typer.Option("--rejects", metavar="FILE", help="Put bad rows there, and go on.")
@@ -138,7 +146,8 @@ def import_data(  # size: a parameter is an option here
     json: Json = False,
     quiet: Quiet = False,
 ) -> int:
-    """Bring feedback in: rows of TRL's six types, what Potato's annotators said, or our own lossless file.
+    """Bring feedback in: rows of TRL's six types, what Potato's annotators or the scorers of an Inspect log
+    said, or our own lossless file.
 
     With --as values, ballots: a principle is adopted where the product over groups of the share that agrees
     reaches --threshold; what only some group's majority wants is listed as contested.
@@ -148,6 +157,7 @@ def import_data(  # size: a parameter is an option here
     """
     from accord.stores.files import write_aside
     from accord.stores.foreign.imports.brought import reject_lines
+    from accord.stores.foreign.imports.inspect_log import bounds
     from accord.stores.people import People, Voice
 
     election = Election(of, threshold, fold, to)
@@ -187,6 +197,7 @@ def import_data(  # size: a parameter is an option here
         "rejected": len(brought.rejects),
         **done._asdict(),
         "lost": dict(brought.lost),
+        **({"bounds": [one._asdict() for one in bounds(brought)]} if kind == "inspect" else {}),
     }
     screen.give(document, _kept(kind, brought, done, rejects))
     return Exit.DONE
@@ -246,11 +257,12 @@ def _losses(lost: object, head: str) -> list[str]:
 
 def _brought(file: Path, tool: str, rejecting: bool, items: Path | None) -> tuple[str, Brought]:
     """The format, and what the file says."""
+    from accord.stores.foreign.imports.inspect_log import bring_inspect
     from accord.stores.foreign.imports.potato import bring_potato
     from accord.stores.foreign.imports.trl import bring_trl
     from accord.stores.foreign.imports.whole import bring_whole
 
-    kinds = ("trl", "potato", "jsonl")
+    kinds = ("trl", "potato", "inspect", "jsonl")
     kind = _kind(file) if tool == "auto" else tool
     if kind not in kinds:
         raise PlanError("--format", tool, f"auto, {', '.join(kinds)}", nearest(tool, kinds))
@@ -258,17 +270,22 @@ def _brought(file: Path, tool: str, rejecting: bool, items: Path | None) -> tupl
         raise PlanError("--items", str(items), "with files of Potato", f"{file} is read as {kind}")
     if kind == "potato":
         return kind, bring_potato(file, rejecting, items)
+    if kind == "inspect":
+        return kind, bring_inspect(file, rejecting)
     return kind, (bring_trl if kind == "trl" else bring_whole)(file, rejecting)
 
 
 def _kind(file: Path) -> str:
     """The format by what the file holds."""
+    from accord.stores.foreign import inspect_files
     from accord.stores.foreign.imports.potato import is_potato
     from accord.stores.foreign.imports.whole import is_whole
     from accord.stores.foreign.tables import sifted_rows
 
     if file.is_dir() or is_potato(file, {}):
         return "potato"
+    if inspect_files.is_log(file):
+        return "inspect"
     first = next((row for _, row in sifted_rows(file)), None)
     if first is None or isinstance(first, Unreadable):
         return "trl"
@@ -277,6 +294,7 @@ def _kind(file: Path) -> str:
 
 def _kept(kind: str, brought: Brought, done: Ingested, rejects: Path | None) -> list[str]:
     from accord.reports.words import counted
+    from accord.stores.foreign.imports.inspect_log import bounds
 
     rows, judged = counted(brought.read, "row"), counted(done.judgments, "new judgment")
     lines = [f"{rows} of {kind}: {judged} of {counted(done.questions, 'question')}"]
@@ -286,4 +304,6 @@ def _kept(kind: str, brought: Brought, done: Ingested, rejects: Path | None) -> 
         lines.append(f"left out: {counted(done.withdrawn, 'judgment')} withdrawn here")
     if rejects is not None:
         lines.append(f"rejected: {counted(len(brought.rejects), 'row')}, in {rejects}")
+    if kind == "inspect":
+        lines += [str(one) for one in bounds(brought)]
     return [*lines, "", *_losses(brought.lost, "what a judgment cannot hold:")]

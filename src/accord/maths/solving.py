@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from accord.records.rows import Floats
 
-__all__ = ["Floor", "Ints", "Solved", "best", "certain", "floor", "plays", "value", "way"]
+__all__ = ["Floor", "Ints", "Solved", "best", "certain", "floor", "plays", "way"]
 
 Ints = NDArray[np.int64]
 _TIED = 1e-9
@@ -81,20 +81,6 @@ def best(moves_SAS: Floats, reward_SA: Floats, turns: int) -> Solved:
         value_TS[t] = worth_SA.max(axis=1)
         action_TS[t] = np.argmax(worth_SA >= value_TS[t][:, None] - _TIED, axis=1)
     return Solved(value_TS, action_TS)
-
-
-def value(moves_SAS: Floats, reward_SA: Floats, action_TS: Ints) -> Floats:
-    """What a play is worth, by any reward: each state's, with t turns left.
-
-    >>> go = np.array([[0], [0], [1]])  # with two turns left it goes
-    >>> value(np.array([[[1.0], [0.0]]]), np.array([[1.0, 5.0]]), go).ravel().tolist()
-    [0.0, 1.0, 5.0]
-    """
-    value_TS, state_S = np.zeros(action_TS.shape), np.arange(len(reward_SA))
-    for t in range(1, len(action_TS)):
-        action_S = action_TS[t]
-        value_TS[t] = reward_SA[state_S, action_S] + moves_SAS[state_S, action_S] @ value_TS[t - 1]
-    return value_TS
 
 
 def plays(to_SA: Ints, reward_SA: Floats, second_SA: Floats, turns: int) -> list[list[frozenset[float]]]:

@@ -2,17 +2,20 @@
 ``both_orders.py`` of one that is made of others.
 
 Here: leaves and combinators, one file each; they touch nothing but their Desk. Beside this map stands what
-combinators share (``Made``: names, seats and signs with what is inside; ``Speaking``: one whose models speak
-before a verdict; ``Said``, ``Keyed``), since none of them may import another. Not here: what is asked and how
-answers become numbers (``accord.asks``), or the bookkeeping around an answer (``accord.desk``).
+they share, since none of them may import another: ``Made`` names, seats and signs with what is inside;
+``Speaking`` is one whose models speak before a verdict; ``Said``, ``Keyed``, ``speaker`` are who speaks;
+``rows_in`` reads their files. Not here: what is asked and how answers become numbers (``accord.asks``), or
+the bookkeeping around an answer (``accord.desk``).
 """
 
 from __future__ import annotations
 
+import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
-from typing import Annotated, ClassVar, Self, TypeVar, cast
+from pathlib import Path
+from typing import Annotated, ClassVar, Self, TypeVar, cast, get_args
 
 import numpy as np
 from pydantic import (
@@ -25,7 +28,7 @@ from pydantic import (
     model_validator,
 )
 
-from accord.errors import AccordError, ContractError, PlanError, beneath
+from accord.errors import AccordError, ContractError, PlanError, Unreadable, beneath
 from accord.functions import function, named_by, source
 from accord.maths.talking import Talk, talk
 from accord.part import Part, named
@@ -54,14 +57,17 @@ __all__ = [
     "Made",
     "Said",
     "Speaking",
+    "abstained",
     "function",
     "generator",
     "inside",
     "named_by",
     "remade",
+    "rows_in",
     "shares",
     "silent",
     "source",
+    "speaker",
     "unordered",
 ]
 
@@ -230,12 +236,8 @@ class Speaking(Made):
 
     def seated(self, samplers: Mapping[str, Sampler]) -> Self:
         """PlanError where a model that speaks is missing, or cannot."""
-        ready, able = super().seated(samplers), {n: s for n, s in samplers.items() if "sample" in s.can}
-        for path, name in self.speaks.items():
-            if name not in able:
-                known = ", ".join(sorted(able)) or "none"
-                raise PlanError(path, name, f"models that were opened and can speak: {known}")
-        ready._voices = {name: able[name] for name in self.speaks.values()}
+        ready = super().seated(samplers)
+        ready._voices = {name: speaker(samplers, name, path) for path, name in self.speaks.items()}
         return ready
 
     def named(self, question: Question) -> tuple[str, str]:
@@ -250,10 +252,7 @@ class Speaking(Made):
         try:
             asked, note = await self.heard(question, self._talk(question, desk), desk)
         except AccordError as error:
-            reason = cast("Abstention | None", getattr(error, "abstains", None))
-            if reason is None:
-                raise
-            return self.signed(question, reason, str(error))
+            return self.signed(question, abstained(error), str(error))
         return self.taken_over(question, await desk.ask(self.inner, asked), note)
 
     async def said(self, model: str, asked: Prompt, key: Sequence[JSON], desk: Desk) -> Response:
@@ -312,6 +311,42 @@ def _flat(overseer: Made) -> Iterator[Overseer]:
 
 def _once(names: Iterator[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(names))
+
+
+def speaker(samplers: Mapping[str, Sampler], name: str, path: str = "model") -> Sampler:
+    """The model of this name. PlanError where it was not opened, or cannot speak."""
+    able = {one: sampler for one, sampler in samplers.items() if "sample" in sampler.can}
+    if name not in able:
+        known = ", ".join(sorted(able)) or "none"
+        raise PlanError(path, name, f"models that were opened and can speak: {known}")
+    return able[name]
+
+
+def abstained(error: Exception) -> Abstention:
+    """The abstention that an error stands for, which a sampler's says in ``abstains``; else the error."""
+    reason = getattr(error, "abstains", None)
+    if reason not in get_args(Abstention):
+        raise error
+    return cast(Abstention, reason)
+
+
+def rows_in(file: str, setting: str, form: str) -> Iterator[tuple[int, str, Mapping[str, object]]]:
+    """The lines of a file of JSON lines: number, text, and its fields (none where it is no object).
+
+    PlanError where the file of this ``setting`` cannot be read; Unreadable for what is no JSON.
+    """
+    try:
+        lines = Path(file).read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise PlanError(setting, file, f"a file of JSON lines, {form}", str(error)) from None
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        try:
+            row: object = json.loads(line)
+        except ValueError as error:
+            raise Unreadable(file, form, str(error), number) from None
+        yield number, line, cast("dict[str, object]", row) if isinstance(row, dict) else {}
 
 
 def shares(question: Question, said: Judgment) -> dict[str, float] | None:

@@ -37,7 +37,7 @@ from pydantic import Field, JsonValue, PrivateAttr, model_validator
 from accord.errors import AccordError, ContractError, PlanError
 from accord.functions import function, named_by, source
 from accord.maths.judging import boundary, fenced
-from accord.overseers import Inner, Keyed, Made, Said, unordered
+from accord.overseers import Inner, Keyed, Made, Said, abstained, speaker, unordered
 from accord.part import Part
 from accord.ports import Desk, How, Overseer, Sampler
 from accord.problems import problem
@@ -131,11 +131,7 @@ class Amplified(Made, Part):
         ready = super().seated(samplers)
         if not self.model:
             return ready
-        sampler = samplers.get(self.model)
-        if sampler is None or "sample" not in sampler.can:
-            known = ", ".join(sorted(n for n, s in samplers.items() if "sample" in s.can)) or "none"
-            raise PlanError("model", self.model, f"models that were opened and can speak: {known}")
-        ready._sampler = sampler
+        ready._sampler = speaker(samplers, self.model)
         return ready
 
     @property
@@ -157,10 +153,7 @@ class Amplified(Made, Part):
         try:
             found = await _Work(self, question, prompt, desk).parts(prompt, answers, self.depth)
         except (_Silent, AccordError) as error:
-            reason = cast("Abstention | None", getattr(error, "abstains", None))
-            if reason is None:
-                raise
-            return self.signed(question, reason, str(error))
+            return self.signed(question, abstained(error), str(error))
         shown = found.records
         told = {"evidence": (*question.evidence, *shown), "parents": (*question.parents, *shown)}
         after = question.model_copy(update=told) if shown else question

@@ -16,9 +16,7 @@ said so). Ask it in both orders, as it will be asked: a leaning is then in the l
 
 from __future__ import annotations
 
-import json
 from functools import cached_property
-from pathlib import Path
 from typing import NamedTuple, Self, cast
 
 import numpy as np
@@ -26,7 +24,7 @@ from pydantic import model_validator
 
 from accord.errors import PlanError, Unreadable
 from accord.maths.isotonic import Calibrating, fitted
-from accord.overseers import Inner, Made, shares
+from accord.overseers import Inner, Made, rows_in, shares
 from accord.part import Part
 from accord.ports import Desk
 from accord.problems import problem
@@ -45,25 +43,15 @@ class Label(NamedTuple):
     right: float
 
 
-def labels_in(file: Path) -> list[Label]:
+def labels_in(file: str) -> list[Label]:
     """The labels of a file. Unreadable names the line that is none."""
-    try:
-        lines = file.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise PlanError("labelled", str(file), f"a file of JSON lines, {_ROW}", str(error)) from None
-    return [_label(file, number, line) for number, line in enumerate(lines, start=1) if line.strip()]
-
-
-def _label(file: Path, number: int, line: str) -> Label:
-    try:
-        row: object = json.loads(line)
-    except ValueError as error:
-        raise Unreadable(file, _ROW, str(error), number) from None
-    fields = cast("dict[str, object]", row) if isinstance(row, dict) else {}
-    p, right = fields.get("p"), fields.get("right")
-    if isinstance(p, bool) or not _share(p) or not _share(right):
-        raise Unreadable(file, _ROW, line[:80], number)
-    return Label(float(cast(float, p)), float(cast(float, right)))
+    found: list[Label] = []
+    for number, line, row in rows_in(file, "labelled", _ROW):
+        p, right = row.get("p"), row.get("right")
+        if isinstance(p, bool) or not _share(p) or not _share(right):
+            raise Unreadable(file, _ROW, line[:80], number)
+        found.append(Label(float(cast(float, p)), float(cast(float, right))))
+    return found
 
 
 def _share(value: object) -> bool:
@@ -89,7 +77,7 @@ class Calibrated(Made, Part):
     @cached_property
     def labels(self) -> list[Label]:
         """PlanError where there are too few."""
-        found = labels_in(Path(self.labelled))
+        found = labels_in(self.labelled)
         if len(found) < LEAST:
             allowed = f"{LEAST} labels or more: fewer fit a curve to chance"
             raise PlanError("labelled", self.labelled, allowed, f"it has {len(found)}")

@@ -25,13 +25,13 @@ from typing import Literal, Self, cast
 
 from pydantic import Field, PrivateAttr, model_validator
 
-from accord.errors import AccordError, ContractError, PlanError
+from accord.errors import AccordError, ContractError
 from accord.maths.judging import boundary, fenced
-from accord.overseers import Inner, Keyed, Made, Said, function, named_by, source
+from accord.overseers import Inner, Keyed, Made, Said, abstained, function, named_by, source, speaker
 from accord.part import Part
 from accord.ports import Desk, How, Sampler
 from accord.problems import problem
-from accord.records import Abstention, Judgment, Kind, Prompt, Question, Response, digest
+from accord.records import Judgment, Kind, Prompt, Question, Response, digest
 
 __all__ = ["Hindsight"]
 
@@ -82,11 +82,7 @@ class Hindsight(Made, Part):
         ready = super().seated(samplers)
         if not self.model:
             return ready
-        sampler = samplers.get(self.model)
-        if sampler is None or "sample" not in sampler.can:
-            known = ", ".join(sorted(n for n, s in samplers.items() if "sample" in s.can)) or "none"
-            raise PlanError("model", self.model, f"models that were opened and can speak: {known}")
-        ready._sampler = sampler
+        ready._sampler = speaker(samplers, self.model)
         return ready
 
     async def judge(self, question: Question, desk: Desk) -> Judgment:
@@ -95,10 +91,7 @@ class Hindsight(Made, Part):
             try:
                 told = await self._outcome(question, cast(Response, desk.read(answer)), desk)
             except AccordError as error:
-                reason = cast("Abstention | None", getattr(error, "abstains", None))
-                if reason is None:
-                    raise
-                return self.signed(question, reason, str(error))
+                return self.signed(question, abstained(error), str(error))
             if told is None:
                 return self.signed(question, "no_outcome", f"nothing is known of what came of {answer[:8]}")
             said.append(told)

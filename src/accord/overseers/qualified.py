@@ -19,14 +19,13 @@ import asyncio
 import json
 from collections.abc import Sequence
 from functools import cached_property
-from pathlib import Path
 from typing import NamedTuple, Self, cast
 
 from pydantic import model_validator
 
 from accord.errors import PlanError, Unreadable
 from accord.maths.qualifying import LEAST, qualified
-from accord.overseers import Inner, Made, Said, shares
+from accord.overseers import Inner, Made, Said, rows_in, shares
 from accord.part import Part
 from accord.ports import Desk, How, Overseer
 from accord.problems import problem
@@ -58,26 +57,16 @@ class Case(NamedTuple):
     worse: str
 
 
-def cases_in(file: Path) -> list[Case]:
+def cases_in(file: str) -> list[Case]:
     """The cases of a file. Unreadable names the line that is none."""
-    try:
-        lines = file.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise PlanError("questions", str(file), f"a file of JSON lines, {_ROW}", str(error)) from None
-    return [_case(file, number, line) for number, line in enumerate(lines, start=1) if line.strip()]
-
-
-def _case(file: Path, number: int, line: str) -> Case:
-    try:
-        row: object = json.loads(line)
-    except ValueError as error:
-        raise Unreadable(file, _ROW, str(error), number) from None
-    fields = cast("dict[str, object]", row) if isinstance(row, dict) else {}
-    texts = [fields.get(name) for name in ("prompt", "chosen", "rejected")]
-    if not all(isinstance(text, str) and text.strip() for text in texts) or texts[1] == texts[2]:
-        raise Unreadable(file, f"{_ROW}, the answers different", line[:80], number)
-    asked, better, worse = (cast(str, text) for text in texts)
-    return Case(Prompt.of(asked), better, worse)
+    found: list[Case] = []
+    for number, line, row in rows_in(file, "questions", _ROW):
+        texts = [row.get(name) for name in ("prompt", "chosen", "rejected")]
+        if not all(isinstance(text, str) and text.strip() for text in texts) or texts[1] == texts[2]:
+            raise Unreadable(file, f"{_ROW}, the answers different", line[:80], number)
+        asked, better, worse = (cast(str, text) for text in texts)
+        found.append(Case(Prompt.of(asked), better, worse))
+    return found
 
 
 class Examination:
@@ -145,7 +134,7 @@ class Qualified(Made, Part):
     @cached_property
     def cases(self) -> list[Case]:
         """PlanError where there are too few."""
-        found = cases_in(Path(self.questions))
+        found = cases_in(self.questions)
         if len(found) < LEAST:
             allowed = f"{LEAST} cases or more: fewer cannot tell a judge from chance"
             raise PlanError("questions", self.questions, allowed, f"it has {len(found)}")

@@ -16,6 +16,7 @@ from typing import NamedTuple, Self, cast
 
 from accord.auditing import Engine
 from accord.auditing.journal import Journal
+from accord.errors import Unreadable
 from accord.progress import Progress
 from accord.records import JSON, Reading, Record
 from accord.records.portraits import Portrait, Standing
@@ -24,7 +25,7 @@ from accord.records.stewarding import Way as Tries
 from accord.steward.amplify import Amplified
 from accord.steward.choices import LEAST
 from accord.steward.constitution import Constituted
-from accord.steward.conversed import Conversed, Extent
+from accord.steward.conversed import FILE, Conversed, Extent
 from accord.steward.effort import Effort
 from accord.steward.ledger import Ledger
 from accord.steward.trial import Variant
@@ -200,7 +201,7 @@ def _said(ground: Ground, one: Conversed) -> dict[str, JSON]:
 def _command(ground: Ground, one: Conversed) -> str:
     """How a person answers a proposal of this dialogue."""
     about = ["--principle", one.tried.principle, "--slice", one.tried.slice]
-    place = ["--folder", str(ground.folder / "dialogues")]
+    place = ["--folder", str(ground.folder / "dialogues"), "--portraits", str(ground.portraits)]
     words = ["accord", "dialogue", ground.base, "--values", str(ground.values.file), *about, *place]
     return f"{join(words)} --accept ID --by NAME --reason TEXT"
 
@@ -219,8 +220,12 @@ def talks_of(folder: Path) -> Iterator[tuple[str, Ledger]]:
 
 
 def learned(ground: Ground, model: str, dialogues: Sequence[Mapping[str, JSON]]) -> Came:
-    """Training on the answers that the model revised itself, where a dialogue gave any."""
-    agreed = [one for one in dialogues if one["outcome"] == "revised answer" and one["revised"]]
+    """Training on the answers that the model revised itself, where a dialogue gave any.
+
+    What a person answered since the dialogue counts: whoever declined leaves nothing to learn from.
+    """
+    now = [_now(ground, one) for one in dialogues]
+    agreed = [one for one in now if one["outcome"] == "revised answer" and one["revised"]]
     if not agreed:
         return Came({"skipped": "no dialogue gave a revised answer to learn from"})
     spots = {(one["principle"], one["slice"]) for one in agreed}
@@ -230,6 +235,19 @@ def learned(ground: Ground, model: str, dialogues: Sequence[Mapping[str, JSON]])
     found = ground.calls.learn(model, ground.values, about, rows, **ground.given("dialogue"))
     says = f"{_begun(ground, model)}learnt from {len(rows)} of its own revised answers"
     return _one(ground, found, about, "amplify", says)
+
+
+def _now(ground: Ground, told: Mapping[str, JSON]) -> Mapping[str, JSON]:
+    """A dialogue as its own file has it by now."""
+    folder = str(told.get("folder") or "")
+    if not folder:
+        return told
+    file = ground.folder / folder / FILE
+    try:
+        found = cast("dict[str, JSON]", json.loads(file.read_text(encoding="utf-8")))
+        return {**told, "outcome": found["outcome"], "revised": found["revised"]}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise Unreadable(file, "what a dialogue wrote", repr(error)[:200]) from None
 
 
 def constituted(ground: Ground, model: str, left: Sequence[Standing], judge: str) -> Came:

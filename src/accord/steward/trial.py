@@ -16,7 +16,6 @@ from typing import NamedTuple, cast
 import numpy as np
 
 from accord.auditing import Engine
-from accord.auditing.journal import Journal
 from accord.engines.local import Local
 from accord.engines.openai_http import Reaching
 from accord.errors import PlanError, Refused
@@ -25,11 +24,12 @@ from accord.pipeline import resume, run, settled
 from accord.plan import Plan
 from accord.ports import How
 from accord.progress import Progress, Silent
-from accord.records import JSON, Decision, Entry, Prompt, Reading, StepEvent, digest
+from accord.records import JSON, Decision, Entry, Prompt, Reading, StepEvent
 from accord.records.portraits import Portrait, Standing
 from accord.stage import finished
 from accord.steward.drift import Answers, Gauge, gauge
 from accord.steward.effort import Effort
+from accord.steward.ledger import journal_of
 from accord.steward.mixing import OPEN
 from accord.steward.portrait import Extent, portrait
 from accord.steward.variants import Files, Terms
@@ -278,9 +278,7 @@ def bench(
     opener.check(model)
     sampler = opener.sampler(model, show)
     wish: dict[str, JSON] = {"steward": sampler.policy, "values": values.digest}
-    asked = order.runs / order.name / "asked"
-    begun = (asked / digest(wish)[:12]).is_dir()
-    with Journal.begin(asked, wish, resume=begun) as journal, Worker() as worker:
+    with journal_of(order.runs / order.name / "asked", wish) as journal, Worker() as worker:
         yield Bench(model, values, order, opener, Answers(sampler, journal, worker, show), show)
 
 

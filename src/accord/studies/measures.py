@@ -35,13 +35,14 @@ from accord.steward.drift import Answers, Gauge, gauge
 from accord.studies.grounds import Ground
 from accord.worker import Worker
 
-__all__ = ["INDICATORS", "Gauges", "Items", "Told", "judged", "look"]
+__all__ = ["INDICATORS", "Gauges", "Items", "Told", "judged", "look", "reads"]
 
 Items = dict[str, dict[str, float]]
 
 INDICATORS = {"capability": "choices", "refusals": "refusals", "contested": "contested"}
 _ITEMS = 64  # of each panel
 _BASE_ANSWERS = 2  # to a prompt, on which drift is read
+_UNHEARD = "qzxwvkj"  # no word of anybody's
 _SPREAD = 4  # answers to an unrelated prompt, for diversity
 
 
@@ -151,3 +152,15 @@ def _panel(name: str, panel: str, model: Sampler, worker: Worker) -> dict[str, f
     outcomes = observed.outcomes[indicator.criteria[0]]
     rows = zip(items, outcomes, strict=True)
     return {item.id: float(outcome) for item, outcome in rows if outcome is not None}
+
+
+def reads(sampler: Sampler, text: str) -> tuple[int, int]:
+    """How many of the words of a text a model has words for: a word it has none for reads like one that
+    nobody has.
+
+    A tokenizer of pieces has one for every word.
+    """
+    unheard = sampler.encode(Prompt.of("?"), _UNHEARD).tokens
+    words = list(dict.fromkeys(text.replace("?", "").replace(".", "").split()))
+    known = [one for one in words if sampler.encode(Prompt.of("?"), one).tokens != unheard]
+    return len(known), len(words)

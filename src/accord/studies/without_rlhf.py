@@ -47,7 +47,7 @@ from accord.stores.foreign.prompts import write_rows
 from accord.studies.arms import Cell, Measured, impossible, trained
 from accord.studies.bars import Bar, not_below
 from accord.studies.grounds import Ground, named, planted
-from accord.studies.measures import Gauges, Told, judged, look
+from accord.studies.measures import Gauges, Told, judged, look, reads
 from accord.studies.port import Doing, Form, Setting
 from accord.worker import Worker
 
@@ -63,7 +63,6 @@ _ASKED = (
     "What in the answer goes against the principle? Say it in one or two sentences. "
     "Write the answer anew so that it keeps the principle."
 )
-_UNHEARD = "qzxwvkj"
 _PRICE = ("kl_*", "pushed_answers", "negative_mass", "judged", "minutes")
 _TABLES = {
     "alignment on the sealed halves, by check and by gold": ("check", "gold"),
@@ -100,11 +99,12 @@ class WithoutRLHF(Part):
     against: tuple[str, ...]
     margin: float = Field(gt=0)
     seeds: tuple[int, int]
-    windows: int = Field(ge=1)
+    windows: tuple[int, int]
     per_window: int = Field(ge=1)
     n: int = Field(ge=2)
     lr: tuple[float, float]
-    answers: int = Field(ge=1)
+    answers: tuple[int, int]
+    portrait: tuple[int, int]
 
     @property
     def form(self) -> Form:
@@ -149,7 +149,11 @@ class _Seed:
 
     @property
     def windows(self) -> int:
-        return _QUICK if self.at.quick else self.study.windows
+        return _QUICK if self.at.quick else self._of(self.study.windows)
+
+    def _of(self, pair: tuple[int, int]) -> int:
+        """The setting for the planted base, or for a model that a person names."""
+        return pair[self.at.model is not None]
 
     @property
     def budget(self) -> int:
@@ -185,7 +189,7 @@ class _Seed:
         return self._looked(cell, model, {**ran.pressure, **spent}, began)
 
     def _looked(self, cell: Cell, model: Sampler, figures: Mapping[str, float], began: float) -> Measured:
-        answers = _FEW if self.at.quick else self.study.answers
+        answers = _FEW if self.at.quick else self._of(self.study.answers)
         items = look(self.ground, model, self.gauges, answers, self.worker, self.at.progress)
         seconds = self.at.clock() - began
         told = Measured(cell.arm, cell.seed, "measured", items=items, figures=figures, seconds=seconds)
@@ -296,7 +300,7 @@ class _Seed:
 
     def _constituted(self, cell: Cell, began: float) -> Measured:
         """Stage one, the base its own critic, where it can read what a critic is asked."""
-        known, words = _reads(self.sampler, _ASKED)
+        known, words = reads(self.sampler, _ASKED)
         if known < _READS * words:
             why = (
                 f"the base has words for {known} of the {words} words in which a critique is asked for; it "
@@ -342,8 +346,9 @@ class _Seed:
         return portrait(
             self.ground.model,
             self.ground.values,
-            extent=Extent(max_tokens=self.ground.max_tokens),
-            folder=self.at.folder / "portraits",
+            extent=Extent(prompts=self._of(self.study.portrait) or None, max_tokens=self.ground.max_tokens),
+            # One of each seed: seeds that are done at once may have one base between them.
+            folder=self.at.folder / f"portraits-{self.seed}",
             engine=self.engine,
             progress=self.at.progress,
         )
@@ -386,15 +391,3 @@ class _Seed:
         if leaks:
             raise Refused(f"{len(leaks)} prompts of a sealed half would be trained on: {leaks[0].text!r}")
         return str(write_rows(rows, self.at.folder / "data"))
-
-
-def _reads(sampler: Sampler, text: str) -> tuple[int, int]:
-    """How many of the words of a text a model has words for: a word it has none for reads like one that
-    nobody has.
-
-    A tokenizer of pieces has one for every word.
-    """
-    unheard = sampler.encode(Prompt.of("?"), _UNHEARD).tokens
-    words = list(dict.fromkeys(text.replace("?", "").replace(".", "").split()))
-    known = [one for one in words if sampler.encode(Prompt.of("?"), one).tokens != unheard]
-    return len(known), len(words)

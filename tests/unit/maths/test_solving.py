@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from accord.maths.grids import CORRIDOR, STEPS, find, seen, stands, walked
-from accord.maths.solving import Ints, best, certain, floor, plays, value, way
+from accord.maths.solving import Ints, best, certain, floor, plays, way
 from accord.maths.upkeep import Upkeep, best_rounds
 from accord.records.rows import Floats
 
@@ -20,6 +20,15 @@ RNG = np.random.default_rng(3)
 TO_SA: Ints = np.array([[1, 2], [2, 0], [-1, 1]])
 REWARD_SA = np.array([[1.0, 2.0], [0.0, 1.0], [3.0, 1.0]])
 SECOND_SA = np.array([[1.0, -1.0], [2.0, 0.0], [5.0, 1.0]])
+
+
+def value(moves_SAS: Floats, reward_SA: Floats, action_TS: Ints) -> Floats:
+    """What a play is worth, by any reward: each state's, with t turns left."""
+    value_TS, state_S = np.zeros(action_TS.shape), np.arange(len(reward_SA))
+    for t in range(1, len(action_TS)):
+        action_S = action_TS[t]
+        value_TS[t] = reward_SA[state_S, action_S] + moves_SAS[state_S, action_S] @ value_TS[t - 1]
+    return value_TS
 
 
 def every(turns: int, start: int) -> dict[float, set[float]]:

@@ -133,6 +133,24 @@ def test_killed_in_any_step_it_goes_on_and_repeats_none(place: Path) -> None:
     assert whole(walked) == found and walked.names == finished, "a finished one is told again, and not done"
 
 
+def test_who_declines_after_the_dialogue_leaves_nothing_to_learn_from(place: Path) -> None:
+    def dies() -> None:
+        raise KeyboardInterrupt
+
+    walked = Walked(place, revises=True, writes=True)
+    walked.first["learn"] = dies
+    with pytest.raises(KeyboardInterrupt):
+        whole(walked)
+    assert "learn" not in walked.names and "dialogue" in steps(place)
+    walked.first.clear()
+    files = sorted((place / "runs" / "w" / "dialogues").glob("*/dialogue.json"))
+    told = json.loads(files[0].read_text("utf-8"))
+    files[0].write_text(json.dumps({**told, "outcome": "declined", "revised": []}), "utf-8")
+    whole(walked)
+    assert len(walked.of("learn")["rows"]) == 1, "the other one stands"
+    assert [one.slice for one in walked.of("learn")["about"]] == [files[1].parent.name]
+
+
 def test_a_pause_waits_for_a_person_and_a_halt_ends_the_path(place: Path) -> None:
     walked = Walked(place, stopped="pause at step 3: diversity fell")
     found = whole(walked)

@@ -15,7 +15,7 @@ from accord.records.portraits import Portrait, Share, Shown, Standing, Verdict
 from accord.records.stewarding import Tried
 from accord.steward.amplify import Amplified
 from accord.steward.constitution import Constituted
-from accord.steward.conversed import Conversed, Revision, Said
+from accord.steward.conversed import FILE, Conversed, Revision, Said
 from accord.steward.effort import Effort
 from accord.steward.path import Walk
 from accord.steward.steps import Calls
@@ -117,6 +117,7 @@ class Walked:
     first: dict[str, Callable[[], None]] = field(default_factory=dict[str, Callable[[], None]])
     stopped: str = ""
     revises: bool = False
+    writes: bool = False
     reaches: tuple[str, ...] = ("resists",)
     lost: tuple[str, ...] = ()
 
@@ -183,7 +184,13 @@ class Walked:
         case = next(s for s in values.slices("keep") if s.name == standing.slice).training[0]
         answer = Speaker({}).sampler("m", Silent()).encode(case.prompt, "kept")
         revised = (Revision(case.prompt, answer, "Keep it.", True, "reply"),) if self.revises else ()
-        return Conversed(model, record, Said(prompts=1), (), (), revised, (), None)
+        found = Conversed(model, record, Said(prompts=1), (), (), revised, (), None)
+        if not self.writes:
+            return found
+        folder = told["folder"] / standing.slice
+        folder.mkdir(parents=True)
+        (folder / FILE).write_text(json.dumps(found.json()), "utf-8")
+        return found._replace(folder=folder)
 
     def _learn(self, model: str, values: Any, about: Any, rows: Any, **told: Any) -> Variant:
         self._note("learn", {"model": model, "about": about, "rows": rows, **told})

@@ -1,7 +1,7 @@
 """Strings: gold by listing and by adding up, and proxies whose use turns the later the larger they are.
 
-Mutants: the flourish left out of gold, a proxy that sees all pairs at any size, labels without their noise
-seed, the chain read backwards, places counted from the last symbol.
+Mutants: the flourish left out of gold, a proxy that sees all pairs at any size, the chain read backwards,
+places counted from the last symbol.
 """
 
 from __future__ import annotations

@@ -19,6 +19,7 @@ from accord.records import Question, Record
 from accord.stores.files import write_aside
 from accord.stores.foreign.exports.counted import TYPES, Type
 from accord.stores.foreign.exports.given import Export, Given, named_by
+from accord.stores.foreign.exports.inspect_log import inspect_log
 from accord.stores.foreign.exports.shares import Memberships, distributions, parquet
 from accord.stores.foreign.exports.sheet import sheet
 from accord.stores.foreign.exports.trl import trl_rows
@@ -29,19 +30,20 @@ if TYPE_CHECKING:
 
 __all__ = ["SHAPES", "Gift", "Shape", "Wish", "gift", "give"]
 
-Shape = Type | Literal["distributions", "jsonl", "csv"]
-SHAPES: tuple[Shape, ...] = (*TYPES, "distributions", "jsonl", "csv")
+Shape = Type | Literal["distributions", "inspect", "jsonl", "csv"]
+SHAPES: tuple[Shape, ...] = (*TYPES, "distributions", "inspect", "jsonl", "csv")
 
 
 class Wish(NamedTuple):
     """What is asked for. ``minimum``: leave out raters below the project's; ``groups``: who said what of
-    themselves, by pseudonym, with consent."""
+    themselves, by pseudonym, with consent; ``zipped``: a log of Inspect as ``.eval``."""
 
     shape: Shape
     conversational: bool = False
     late: bool = False
     minimum: bool = False
     groups: Memberships | None = None
+    zipped: bool = False
 
 
 class Gift(NamedTuple):
@@ -140,6 +142,10 @@ def _written(given: Given, wish: Wish, said: Sequence[Said], k: int) -> tuple[by
             kept = [Kept(one.judgment, one.rater, as_, one.at) for one in said if (as_ := _standing(one))]
             export = whole(given, kept)
             return _lines(export), len(export.rows) - 1, export
+        case "inspect":
+            at = max((one.at for one in said), default=0.0)
+            data, export = inspect_log(given, at, wish.zipped)
+            return data, len(export.rows), export
         case "csv":
             text, export = sheet(given)
             # A spreadsheet takes UTF-8 for the letters of its country unless this mark comes first.

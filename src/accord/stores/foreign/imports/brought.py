@@ -20,7 +20,19 @@ from pathlib import Path
 from typing import Any, NamedTuple, cast, get_args
 
 from accord.errors import Unreadable
-from accord.records import By, Instrument, Judgment, Kind, Prompt, Question, Record, Response, Verdict, digest
+from accord.records import (
+    Abstention,
+    By,
+    Instrument,
+    Judgment,
+    Kind,
+    Prompt,
+    Question,
+    Record,
+    Response,
+    Verdict,
+    digest,
+)
 from accord.stores.files import file_sha256
 from accord.stores.foreign.conversations import Unfit
 from accord.stores.foreign.exports.whole import Kept, line_of
@@ -139,11 +151,10 @@ class Row:
         self.kept: list[Kept] = []
         self.lost = Counter[str]()
 
-    def answer(self, prompt: Prompt, text: str, index: int = 0, seed: str = "") -> str:
+    def answer(self, prompt: Prompt, text: str, index: int = 0, seed: str = "", policy: str = "data") -> str:
         """The id of a text that answers ``prompt``."""
-        response = Response(
-            prompt=prompt.id, text=text, finish="data", index=index, seed=seed, parents=(prompt.id,)
-        )
+        told = {"text": text, "finish": "data", "policy": policy, "seed": seed, "index": index}
+        response = Response.model_validate({"prompt": prompt.id, "parents": (prompt.id,), **told})
         self.records |= {prompt.id: prompt, response.id: response}
         return response.id
 
@@ -168,12 +179,11 @@ class Row:
         self.questions[question.id] = question
         return question
 
-    def say(self, question: Question, by: By, verdict: Verdict, source: str, **more: Any) -> None:
-        """A judgment; Unfit where it does not answer its question."""
+    def say(self, question: Question, by: By, said: Verdict | Abstention, source: str, **more: Any) -> None:
+        """A judgment, or why there is none; Unfit where it does not answer its question."""
         salt = digest({"file": source, "row": self.number, "place": len(self.kept)})[:32] if source else ""
-        judgment = Judgment(
-            question=question.id, parents=(question.id,), by=by, verdict=verdict, salt=salt, **more
-        )
+        given: dict[str, Any] = {"abstention": said} if isinstance(said, str) else {"verdict": said}
+        judgment = Judgment(question=question.id, parents=(question.id,), by=by, salt=salt, **given, **more)
         texts = {name: self.records[name] for name in question.responses}
         lengths = {name: len(one.text) for name, one in texts.items() if isinstance(one, Response)}
         if problem := judgment.problem_with(question, lengths):
