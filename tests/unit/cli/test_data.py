@@ -192,7 +192,7 @@ def test_the_format_is_found_or_told(here: Path, capsys: pytest.CaptureFixture[s
     assert document(capsys)["format"] == "potato"
     assert main(["import", "data", "rows.jsonl", "new.db", "--format", "trl"]) == 1
     assert main(["import", "data", "rows.jsonl", "new.db", "--format", "argilla"]) == 1
-    assert "allowed: auto, trl, potato, jsonl" in capsys.readouterr().err
+    assert "allowed: auto, trl, potato, inspect, jsonl" in capsys.readouterr().err
     assert main(["import", "data", "rows.jsonl", "new.db", "--format", "jsonl"]) == 1
     assert "in the first line" in capsys.readouterr().err
 

@@ -152,5 +152,5 @@ def test_levels_and_the_bar_are_those_that_ship() -> None:
     assert isinstance(study, Amplification)
     assert level(study.table.windows - 1, 1) == study.powers.below
     assert [one.figure for one in study.bar(None).clauses] == ["right", "calls", "beyond", "digest"]
-    assert "0.95 times supervised" in str(study.bar(None)) and "5 seeds" in str(study.bar(None))
+    assert "0.95 times supervised" in str(study.bar(None)) and "10 seeds" in str(study.bar(None))
     assert Reader(32, 0.0, 0).policy != Reader(32, 0.0, 1).policy
