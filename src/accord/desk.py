@@ -79,8 +79,8 @@ class FrontDesk:
         self._judged: dict[Key, Judgment] = {}
         self._open: dict[Key, asyncio.Future[_Asked]] = {}
         self._waits: dict[Key, list[Key]] = {}
-        self._settling: dict[Key, _Asked] = {}  # judged, and not yet on disk
-        self._under: dict[Key, dict[Key, _Asked]] = {}  # by the outermost question: what it asked, while open
+        self._undurable: dict[Key, _Asked] = {}  # judged, and not yet on disk
+        self._under: dict[Key, list[Key]] = {}  # which of these an outermost question led to
         self._lent = set[Key]()  # what other runs had judged
         self._through: dict[str, set[str]] = {}  # by the config of a budget: the questions it let through
         self.asked = 0
@@ -111,16 +111,22 @@ class FrontDesk:
             return known
         self._held[question.id] = question
         try:
-            asked = self._settling[key] = await self.judged(overseer, question)
+            asked = await self.judged(overseer, question)
+            self._answered(key, asked, key)
             records = [question, *asked.drafts, asked.judgment]
             self._write([record for record in records if not self.private(record)])
             self._used += [_used(r) for r in records if isinstance(r, Judgment) and self.private(r)]
             await self._on_disk()
             self.hold([*asked.drafts, asked.judgment])
         finally:
-            self._settling.pop(key, None)
-            self._under.pop(key, None)
+            for one in self._under.pop(key, []):
+                self._undurable.pop(one, None)
         return asked.judgment
+
+    def _answered(self, key: Key, asked: _Asked, outermost: Key) -> None:
+        """Whoever asks the same before it is on disk is given this one."""
+        self._undurable[key] = asked
+        self._under.setdefault(outermost, []).append(key)
 
     def private(self, record: Record) -> bool:
         """Whether a person said it, or it was made of what a person said: then no run writes it down."""
@@ -135,9 +141,8 @@ class FrontDesk:
         """A judgment with what it led to. Who asks what is being asked already waits for that one answer, and
         who asks what another open question has asked is given that one."""
         key = (question.id, overseer.config)
-        for done in (self._settling, *self._under.values()):
-            if key in done:
-                return done[key]
+        if key in self._undurable:
+            return self._undurable[key]
         asker = above.key if above else None
         running = self._open.get(key)
         waits = self._waits.setdefault(asker, []) if asker else []
@@ -165,7 +170,7 @@ class FrontDesk:
         try:
             asked = await _judged(self, overseer, question, above)
             if above:
-                self._under.setdefault(above.outermost, {})[key] = asked
+                self._answered(key, asked, above.outermost)
             future.set_result(asked)
             return asked
         except BaseException:
