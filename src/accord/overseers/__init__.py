@@ -56,12 +56,14 @@ __all__ = [
     "Keyed",
     "Made",
     "Said",
+    "Silent",
     "Speaking",
     "abstained",
     "function",
     "generator",
     "inside",
     "named_by",
+    "reason_of",
     "remade",
     "rows_in",
     "shares",
@@ -322,12 +324,25 @@ def speaker(samplers: Mapping[str, Sampler], name: str, path: str = "model") -> 
     return able[name]
 
 
-def abstained(error: Exception) -> Abstention:
-    """The abstention that an error stands for, which a sampler's says in ``abstains``; else the error."""
+class Silent(Exception):
+    """Why there is no verdict, or no answer."""
+
+    def __init__(self, abstains: Abstention, note: str) -> None:
+        self.abstains: Abstention = abstains
+        super().__init__(note)
+
+
+def reason_of(error: Exception) -> Abstention | None:
+    """The abstention that an error stands for: our own, or what a sampler's says of itself."""
     reason = getattr(error, "abstains", None)
-    if reason not in get_args(Abstention):
+    return reason if reason in get_args(Abstention) else None
+
+
+def abstained(error: Exception) -> Abstention:
+    """The abstention that an error stands for; the error itself where it stands for none."""
+    if (reason := reason_of(error)) is None:
         raise error
-    return cast(Abstention, reason)
+    return reason
 
 
 def rows_in(file: str, setting: str, form: str) -> Iterator[tuple[int, str, Mapping[str, object]]]:

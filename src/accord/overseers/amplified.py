@@ -37,12 +37,11 @@ from pydantic import Field, JsonValue, PrivateAttr, model_validator
 from accord.errors import AccordError, ContractError, PlanError
 from accord.functions import function, named_by, source
 from accord.maths.judging import boundary, fenced
-from accord.overseers import Inner, Keyed, Made, Said, abstained, speaker, unordered
+from accord.overseers import Inner, Keyed, Made, Said, Silent, abstained, speaker, unordered
 from accord.part import Part
 from accord.ports import Desk, How, Overseer, Sampler
 from accord.problems import problem
 from accord.records import (
-    Abstention,
     Instrument,
     Judgment,
     Kind,
@@ -152,21 +151,13 @@ class Amplified(Made, Part):
         answers = [cast(Response, desk.read(one)).text for one in self.listed(question)]
         try:
             found = await _Work(self, question, prompt, desk).parts(prompt, answers, self.depth)
-        except (_Silent, AccordError) as error:
+        except (Silent, AccordError) as error:
             return self.signed(question, abstained(error), str(error))
         shown = found.records
         told = {"evidence": (*question.evidence, *shown), "parents": (*question.parents, *shown)}
         after = question.model_copy(update=told) if shown else question
         note = f"{len(found.answered)} parts answered"
         return self.taken_over(question, await desk.ask(self.inner, after), note)
-
-
-class _Silent(Exception):
-    """Why there is no answer to a part."""
-
-    def __init__(self, abstains: Abstention, note: str) -> None:
-        self.abstains: Abstention = abstains
-        super().__init__(note)
 
 
 class _Answered(NamedTuple):
@@ -210,7 +201,7 @@ class _Work:
                 part = running.send(found[-1].said.text if found else None)
                 part = part if isinstance(part, Prompt) else Prompt.of(_text(name, part))
                 if len(found) == self.of.branching:
-                    raise _Silent("budget", f"{asked.text[:80]!r} has more than {self.of.branching} parts")
+                    raise Silent("budget", f"{asked.text[:80]!r} has more than {self.of.branching} parts")
                 found.append(await self.answered(part, left - 1))
         except StopIteration as end:
             if end.value is None:
@@ -221,7 +212,7 @@ class _Work:
             running.close()
 
     async def answered(self, asked: Prompt, left: int) -> _Answered:
-        """A sub-question with its answer. _Silent where there is none."""
+        """A sub-question with its answer. Silent where there is none."""
         parts = await self.parts(asked, [], left) if left else _Parts([], None)
         if parts.whole is not None:
             return parts.whole
@@ -232,7 +223,7 @@ class _Work:
             key = f"part/{digest(unordered(self.question))}/{self.question.revisits or ''}"
             found = await self._said(Keyed(self.of.speaker, key), _with(asked, parts.answered), "")
         if not found.said.text.strip():
-            raise _Silent("unparsable", f"nothing was said to {asked.text[:80]!r}")
+            raise Silent("unparsable", f"nothing was said to {asked.text[:80]!r}")
         return found
 
     async def _elicited(self, answerer: Overseer, text: str, parts: _Parts) -> str:
@@ -250,7 +241,7 @@ class _Work:
         )
         said = await self.desk.ask(answerer, part)
         if not isinstance(said.verdict, Revised):
-            raise _Silent(said.abstention or "error", said.note.partition(" (traceback")[0])
+            raise Silent(said.abstention or "error", said.note.partition(" (traceback")[0])
         return said.verdict.text
 
     async def _said(self, sampler: Sampler, asked: Prompt, text: str) -> _Answered:

@@ -20,7 +20,7 @@ import asyncio
 import math
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from typing import Literal, NamedTuple, Protocol, Self, cast, get_args, runtime_checkable
+from typing import Literal, NamedTuple, Protocol, Self, cast, runtime_checkable
 
 import numpy as np
 from pydantic import Field, PrivateAttr, model_validator
@@ -28,6 +28,7 @@ from pydantic import Field, PrivateAttr, model_validator
 from accord.errors import AccordError, ContractError, PlanError
 from accord.maths.judging import Key, boundary, chosen, fenced, grades, order, reason, reply, schema, some
 from accord.maths.refusals import refusal
+from accord.overseers import Silent, abstained, reason_of
 from accord.part import Part
 from accord.ports import Desk, How, Sampler
 from accord.records import (
@@ -107,12 +108,6 @@ class _Found(NamedTuple):
     cost: Cost = Cost()
 
 
-class _Abstains(Exception):
-    def __init__(self, reason: Abstention, note: str) -> None:
-        self.reason: Abstention = reason
-        super().__init__(note)
-
-
 class _Round:
     """Options that are pending in one turn of an event loop, scored by one call."""
 
@@ -129,7 +124,7 @@ class _Round:
         try:
             found = await asyncio.shield(self._task)
         except AccordError as error:
-            if len(self._texts) == len(texts) or _reason_of(error) in _FATAL:
+            if len(self._texts) == len(texts) or reason_of(error) in _FATAL:
                 raise
             return [s.columns["logp"] for s in await self._sampler.score(texts, _LOGP)]
         return found[first : first + len(texts)]
@@ -210,11 +205,8 @@ class Judge(Part):
         try:
             papers = self._papers(question, desk)
             found = [await (self._probable(p) if self._scores else self._said(p, desk)) for p in papers]
-        except (_Abstains, AccordError) as error:
-            reason = _reason_of(error)
-            if reason is None:
-                raise
-            return Judgment.model_validate({**told, "abstention": reason, "note": str(error)})
+        except (Silent, AccordError) as error:
+            return Judgment.model_validate({**told, "abstention": abstained(error), "note": str(error)})
         lowest = min(one.mass for one in found)
         return Judgment(
             question=question.id,
@@ -289,7 +281,7 @@ class Judge(Part):
         logp = np.array([float(column.sum()) for column in columns])
         mass = float(np.logaddexp.reduce(logp))
         if not mass >= _RAREST:
-            raise _Abstains("unparsable", f"{paper.options} have log-probability {mass:.3g} together")
+            raise Silent("unparsable", f"{paper.options} have log-probability {mass:.3g} together")
         opening = len(self._sampler.encode(paper.prompt, "").prompt_tokens)
         tokens = sum(opening + column.size for column in columns)
         return _Found(shares(logp), mass=math.exp(mass), cost=Cost(calls=len(said), tokens_in=tokens))
@@ -307,13 +299,7 @@ class Judge(Part):
         if found := _read(again, paper):
             return found
         reason: Abstention = "refused" if refusal(first).refuses or refusal(again).refuses else "unparsable"
-        raise _Abstains(reason, f"asked twice, it said at last: {again[:200]!r}")
-
-
-def _reason_of(error: Exception) -> Abstention | None:
-    """The abstention that an error stands for: our own, or what a sampler's error says of itself."""
-    reason = error.reason if isinstance(error, _Abstains) else getattr(error, "abstains", None)
-    return reason if reason in get_args(Abstention) else None
+        raise Silent(reason, f"asked twice, it said at last: {again[:200]!r}")
 
 
 def _asked(asks: Kind, answers: int, options: tuple[str, ...]) -> str:
