@@ -150,7 +150,7 @@ def walked(base: Aims, folder: Path, effort: Effort) -> Walked:
         tuple(spot for spot in ends if spot in talked and spot.split(", ")[0] in page),
         tuple(_silent(found, base)),
         tuple(name for name, why in report.untrained if why.startswith("contested")),
-        found.says,
+        found.says.replace(f"{base.model}", base.model.parent.name),
         {_spot(one): (_share(one.before), _share(one.after)) for one in found.moved},
     )
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from shape import tree
 
-MACHINE = re.compile(r"(?<![\w.~$}/-])/(home|root|Users|work|opt|mnt|workspace)/[\w.-]")
+MACHINE = re.compile(r"(?<![\w.~$}/-])/(home|root|Users|work|opt|mnt|workspace|tmp/\w+)/[\w.-]")
 REGISTRY = re.compile(
     r"pypi\.org|pythonhosted\.org|download\.pytorch\.org|registry\.npmjs|conda\.anaconda\.org"
 )
@@ -52,6 +52,7 @@ def test_committed_files_name_no_machine_and_no_registry() -> None:
     [
         ("src/a.py", 'MODEL = "/home/me/model"'),
         ("docs/a.md", "see `/work/x`"),
+        ("bench/results/a.jsonl", '{"says": "/tmp/mine/bases/aims-11/model on aims"}'),
         ("constraints.txt", "--index-url https://pypi.org/simple"),
         ("constraints.txt", "torch==2.13.0+cpu"),
         ("src/a.py", "https://huggingface.co/x"),
