@@ -1,10 +1,9 @@
 """Logs of Inspect (inspect_ai) as files: ``.json``, and ``.eval``, which is a zip of JSON.
 
 Of an ``.eval`` ``header.json`` is all but the samples, which stand under ``samples/``; one that was broken
-off has ``_journal/start.json`` in its place. Inspect 0.3.285 packs with Zstandard, earlier ones with Deflate;
-both are read, the first with ``pip install 'accord[inspect]'``. Written is Deflate, which both read. Nothing
-is unpacked to a disk, and nothing in a log is ever run. The form is that of version 2, which all of them
-write since 2024.
+off has ``_journal/start.json`` in its place. Inspect 0.3.285 packs with Zstandard, which
+is read with ``pip install 'accord[inspect]'``; Deflate is read too, and is what is written. Nothing is
+unpacked to a disk, and nothing in a log is ever run. The form is that of version 2.
 """
 
 from __future__ import annotations
