@@ -11,9 +11,25 @@ import json
 from collections.abc import Sequence
 from typing import Literal, cast
 
-from accord.records import JSON
+import numpy as np
 
-__all__ = ["Key", "boundary", "chosen", "fenced", "grades", "order", "reason", "reply", "schema", "some"]
+from accord.records import JSON
+from accord.records.rows import Floats
+
+__all__ = [
+    "Key",
+    "boundary",
+    "chosen",
+    "fenced",
+    "grades",
+    "often",
+    "order",
+    "reason",
+    "reply",
+    "schema",
+    "shares",
+    "some",
+]
 
 Key = Literal["choice", "score", "ranking"]
 
@@ -116,6 +132,27 @@ def order(text: str, options: Sequence[str]) -> tuple[str, ...] | None:
     names = [_option(name, options) for name in cast("list[object]", said)] if isinstance(said, list) else []
     known = [name for name in names if name is not None]
     return tuple(known) if sorted(known) == sorted(options) and len(names) == len(options) else None
+
+
+def shares(logp: Floats) -> Floats:
+    """Probabilities of options among themselves.
+
+    >>> shares(np.log([0.02, 0.06])).round(6).tolist()
+    [0.25, 0.75]
+    """
+    p = np.exp(logp - logp.max())
+    return p / p.sum()
+
+
+def often(options: Sequence[str], said: Sequence[str], tie: str) -> list[float]:
+    """The share of the times that each option was said; a tie counts for all others in equal parts.
+
+    >>> often(["A", "B", "tie"], ["A", "tie", "A", "B"], "tie")
+    [0.625, 0.375]
+    """
+    own = [option for option in options if option != tie]
+    ties = said.count(tie) / len(own)
+    return [(said.count(option) + ties) / len(said) for option in own]
 
 
 def reason(text: str, key: Key) -> str:

@@ -10,7 +10,10 @@ choice as a JSON object, held to a schema where its server can; what cannot be r
 2. Answers are shown, and recorded in ``shown``, in the question's order. Nothing is averaged over orders:
    what the place does to a verdict is for another overseer to measure.
 3. With ``labels`` a tie is a probability of one half; with ``json`` an option, if the instrument allows it.
-4. Abstains: ``unparsable`` (no option in two tries, or options it would say once in a million times),
+4. With ``samples`` over 1 it says its choice that many times, and the verdict is how often it said each: for
+   a server that tells no log-probabilities. Of three answers and more it then names the best. One reply that
+   cannot be read, and it abstains: a share of those that could be read would be another question's answer.
+5. Abstains: ``unparsable`` (no option in two tries, or options it would say once in a million times),
    ``refused``, and what a sampler's error says of itself in ``abstains``: unreachable, timeout, budget.
 """
 
@@ -26,7 +29,20 @@ import numpy as np
 from pydantic import Field, PrivateAttr, model_validator
 
 from accord.errors import AccordError, ContractError, PlanError
-from accord.maths.judging import Key, boundary, chosen, fenced, grades, order, reason, reply, schema, some
+from accord.maths.judging import (
+    Key,
+    boundary,
+    chosen,
+    fenced,
+    grades,
+    often,
+    order,
+    reason,
+    reply,
+    schema,
+    shares,
+    some,
+)
 from accord.maths.refusals import refusal
 from accord.overseers import Silent, abstained, reason_of
 from accord.part import Part
@@ -53,7 +69,7 @@ from accord.records import (
 )
 from accord.records.rows import Floats, Text
 
-__all__ = ["Judge", "Structured", "shares"]
+__all__ = ["Judge", "Structured"]
 
 _FORM = 1  # of the prompts below: another wording is another judge
 _LOGP = frozenset({"logp"})
@@ -70,16 +86,6 @@ class Structured(Protocol):
     def structured(self, schema: Mapping[str, JSON]) -> Sampler:
         """The same model, held to the schema as far as it can be."""
         ...
-
-
-def shares(logp: Floats) -> Floats:
-    """Probabilities of options among themselves.
-
-    >>> shares(np.log([0.02, 0.06])).round(6).tolist()
-    [0.25, 0.75]
-    """
-    p = np.exp(logp - logp.max())
-    return p / p.sum()
 
 
 class _Paper(NamedTuple):
@@ -138,8 +144,8 @@ class Judge(Part):
     """Judges by a language model; ready once it is seated. ``rubric`` says what is good, and has no default.
 
     ``scale``: the whole numbers of a grade, where the instrument has none. ``reasons``: it says why before it
-    chooses, which needs ``json``. ``temperature`` is that of what it says; at 1, what it says is a draw from
-    the probabilities that ``labels`` reads.
+    chooses, which needs ``json``, as ``samples`` does. ``temperature`` is that of what it says; at 1, what it
+    says is a draw from the probabilities that ``labels`` reads.
     """
 
     model: str = Field(min_length=1)
@@ -147,6 +153,7 @@ class Judge(Part):
     scale: tuple[int, int] = (1, 10)
     read: Literal["auto", "labels", "json"] = "auto"
     reasons: bool = False
+    samples: int = Field(default=1, ge=1, le=100)
     temperature: float = Field(default=1.0, gt=0)
     max_tokens: int = Field(default=512, ge=1)
     salt: str = ""
@@ -158,6 +165,8 @@ class Judge(Part):
     def _fits(self) -> Self:
         if self.reasons and self.read == "labels":
             raise ValueError('reasons are said, so they need read = "json"')
+        if self.samples > 1 and self.read == "labels":
+            raise ValueError('samples are said, so they need read = "json"')
         grades(self.scale)
         return self
 
@@ -195,7 +204,8 @@ class Judge(Part):
     def _scores(self) -> bool:
         """Whether it is read by its probabilities."""
         able = self._sampler is not None and "logp" in self._sampler.can
-        return self.read == "labels" or (self.read == "auto" and able and not self.reasons)
+        said = self.reasons or self.samples > 1
+        return self.read == "labels" or (self.read == "auto" and able and not said)
 
     async def judge(self, question: Question, desk: Desk) -> Judgment:
         if self._sampler is None:
@@ -214,9 +224,14 @@ class Judge(Part):
             shown=question.responses,
             verdict=_verdict(question, papers, found),
             rationale="\n\n".join(one.reason for one in found if one.reason),
-            note=f"the options hold {lowest:.3g} of its probability" if self._scores else "",
+            note=self._note(lowest),
             cost=sum((one.cost for one in found), Cost()),
         )
+
+    def _note(self, mass: float) -> str:
+        if self._scores:
+            return f"the options hold {mass:.3g} of its probability"
+        return f"how often it said each, of {self.samples} times" if self.samples > 1 else ""
 
     # What it is shown
 
@@ -248,7 +263,8 @@ class Judge(Part):
         names = [f"answer {letter}" for letter in _LETTERS[: len(seen.texts)]] if many else ["answer"]
         blocks = [("conversation", talk), *(("evidence", text) for text in seen.beside)]
         blocks += list(zip(names, seen.texts, strict=True))
-        ranks = question.asks is Kind.COMPARE and len(seen.texts) > 2 and not self._scores
+        best = self._scores or self.samples > 1  # it names the best one, and does not put all in order
+        ranks = question.asks is Kind.COMPARE and len(seen.texts) > 2 and not best
         key: Key = "ranking" if ranks else "score" if question.asks is Kind.GRADE else "choice"
         told = [
             self.rubric,
@@ -287,6 +303,14 @@ class Judge(Part):
         return _Found(shares(logp), mass=math.exp(mass), cost=Cost(calls=len(said), tokens_in=tokens))
 
     async def _said(self, paper: _Paper, desk: Desk) -> _Found:
+        # One after the other: the turns of a question are numbered, and so drawn, in the order they begin.
+        found = [await self._reply_of(paper, desk) for _ in range(self.samples)]
+        if self.samples == 1:
+            return found[0]
+        p = often(paper.options, [one.said[0] for one in found], _TIE)
+        return _Found(np.array(p), reason="\n\n".join(one.reason for one in found if one.reason))
+
+    async def _reply_of(self, paper: _Paper, desk: Desk) -> _Found:
         assert self._sampler is not None, "judge looked"
         speaker, how = self._sampler, How("", self.temperature, self.max_tokens)
         if isinstance(speaker, Structured):

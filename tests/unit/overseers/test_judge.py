@@ -1,7 +1,7 @@
 """Judge: a model's probabilities, or what it says, as verdicts; and every way in which it gives none.
 
 Mutants: options scored without their end, probabilities not normalised, letters of answers swapped, a second
-repair or none, a failure turned into a tie.
+repair or none, a failure turned into a tie, ties dropped from a share, an unreadable sample dropped from it.
 """
 
 from __future__ import annotations
@@ -202,6 +202,45 @@ def test_reasons_come_first_and_are_kept() -> None:
     assert found.rationale == "It is shorter."
     assert '{"reason": "one or two sentences", "choice": "A"}' in speaker.prompts[0].text
     assert "reason" not in saying_prompt(seated(saying('{"choice": "A"}')))
+
+
+@pytest.mark.parametrize(
+    ("question", "said", "verdict"),
+    [
+        (COMPARE[0], ("A", "B", "A", "A"), Spread(p={YES.id: 0.75, NO.id: 0.25})),
+        (COMPARE[0], ("A", "tie", "A", "tie"), Spread(p={YES.id: 0.75, NO.id: 0.25})),
+        (THREE, ("C", "A", "C", "C"), Spread(p={YES.id: 0.25, NO.id: 0.0, MAYBE.id: 0.75})),
+        (LABEL[0], ("B", "B", "A", "B"), Spread(p={"first": 0.25, "second": 0.75})),
+    ],
+)
+def test_how_often_it_says_each_is_its_probability(
+    question: Question, said: Sequence[str], verdict: object
+) -> None:
+    speaker = saying(*(f'{{"choice": "{one}"}}' for one in said))
+    (found,) = ask(seated(speaker, samples=4), question)
+    assert found.verdict == verdict
+    assert "4 times" in found.note
+    assert found.cost.calls == 4
+    assert len({h.key for h in speaker.how}) == 4, "four draws"
+    assert len({prompt.id for prompt in speaker.prompts}) == 1, "of one prompt"
+
+
+def test_a_grade_said_several_times_is_their_mean() -> None:
+    (found,) = ask(seated(saying('{"score": 7}', '{"score": 8}'), samples=2), GRADE[0])
+    assert grade(found) == pytest.approx(7.5)
+
+
+def test_one_sample_that_cannot_be_read_is_no_share_of_the_others() -> None:
+    (found,) = ask(seated(saying('{"choice": "A"}', "?", "?", '{"choice": "A"}'), samples=3), COMPARE[0])
+    assert abstained(found) == "unparsable"
+
+
+def test_samples_are_said_and_not_read() -> None:
+    with pytest.raises(ValueError, match="samples are said"):
+        seated(saying(), samples=2, read="labels")
+    reader = Reader(lambda prompt, option: 0.5)
+    assert not seated(reader, samples=2)._scores
+    assert seated(reader)._scores
 
 
 def test_temperature_and_length_are_the_plans() -> None:
