@@ -2,37 +2,44 @@
 
 The source and the method are asked as the loop will ask them, so rows, steps and lengths are the stage's own.
 No overseer is asked and no answer drawn: answers that the policy would draw stand there as long as they may
-be, verdicts are random numbers. Nothing of it is recorded.
+be, verdicts are random numbers. What models would be asked for those verdicts is rehearsed (``rehearsal``).
+Nothing of it is recorded.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
 
+from accord.feedback import Asking
 from accord.heldout import HeldOutSet
 from accord.loop import Loop
 from accord.measuring import imagined
 from accord.ports import Ahead, Ask, Drawing, Feedback, Foreseeing, How, Sampler, Scored
 from accord.records import Prompt, Response
 from accord.records.rows import Columns, Group, Text
+from accord.rehearsal import rehearsed
 from accord.sources import seeded
 
 __all__ = ["Imagined", "foretold", "made_up"]
 
 
-def foretold(loop: Loop, asks: Sequence[Ask], held_out: HeldOutSet | None, audits: int) -> list[str]:
-    """What the learner foresees, line by line; nothing where it foresees nothing.
+def foretold(loop: Loop, asking: Sequence[Asking], held_out: HeldOutSet | None, audits: int) -> list[str]:
+    """What the learner foresees and what overseers will take, line by line.
 
     ``audits``: how often the guard looks. Evaluations on other data are not counted.
     """
     learner = loop.learner
-    if not isinstance(learner, Foreseeing):
+    if not isinstance(learner, Foreseeing) and not any(one.voices for one in asking):
         return []
-    policy = Imagined(loop.learner.sampler())
-    window = loop.source.window(0, policy, made_up(asks, loop.run))
+    policy, judged = Imagined(loop.learner.sampler()), list[Group]()
+    verdicts = made_up([one.ask for one in asking], loop.run)
+    window = loop.source.window(0, policy, lambda groups: (judged.extend(groups), verdicts(groups))[1])
+    called = list(calling(asking, judged, loop))
+    if not isinstance(learner, Foreseeing):
+        return called
     window = replace(window, measured=imagined(window.rows, loop.method.needs()))
     batch, _ = loop.method.batch(window, {}, seeded(loop.run, "ahead"))
     watch, windows = loop.guard.watch, loop.pace.windows
@@ -56,7 +63,23 @@ def foretold(loop: Loop, asks: Sequence[Ask], held_out: HeldOutSet | None, audit
     # Models that fill columns answer nothing, so they are not beside; each reads every window once.
     sequences = [s for row in window.rows for e in row.episodes for s in e.sequences()]
     read += windows * len(loop.measuring.readers) * sum(len(s.tokens) for s in sequences)
-    return learner.foresee(Ahead(window, batch, windows, tuple(drawings), read, beside))
+    return [*learner.foresee(Ahead(window, batch, windows, tuple(drawings), read, beside)), *called]
+
+
+def calling(asking: Sequence[Asking], groups: Sequence[Group], loop: Loop) -> Iterator[str]:
+    """What overseers will ask models in all windows, a line for each ask; ``groups``: those of one window."""
+    windows, worker = loop.pace.windows, loop.measuring.worker
+    if worker is None:
+        return
+    for one in asking:
+        if (found := rehearsed(one, groups, worker)) is not None:
+            cost = found.cost
+            calls, read, written = (windows * n for n in (cost.calls, cost.tokens_in, cost.tokens_out))
+            yield (
+                f"overseers: {windows * found.questions:,.0f} questions in all windows, {calls:,} calls of "
+                f"models that read up to {read:,} tokens and write up to {written:,}; held-out answers and "
+                "repairs come on top"
+            )
 
 
 class Imagined:

@@ -208,7 +208,7 @@ def _asking(place: Place, engine: Engine) -> list[Asking]:
         with beneath(f"{place.path}.ask[{index}].overseer"):
             overseer = seated(place, engine, (written.overseer, table.overseer), opened)
         with beneath(f"{place.path}.ask[{index}]"):
-            found.append(Asking(ask_of(table), overseer, table.share))
+            found.append(Asking(ask_of(table), overseer, table.share, opened))
     return found
 
 
@@ -384,9 +384,9 @@ def _keep_policies(place: Place, loop: Loop) -> None:
 
 
 def _foretell(place: Place, loop: Loop, asking: Sequence[Asking], held_out: HeldOutSet | None) -> None:
-    """What the first screen says of memory, time and the first row."""
+    """What the first screen says of memory, time, calls and the first row."""
     place.progress.advance(0, "estimating memory and time")
-    for line in foretold(loop, [one.ask for one in asking], held_out, _audits(loop.pace)):
+    for line in foretold(loop, asking, held_out, _audits(loop.pace)):
         place.progress.say(line)
 
 

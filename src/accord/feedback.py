@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
@@ -17,7 +18,7 @@ import numpy as np
 from accord.desk import FrontDesk
 from accord.errors import PlanError, Refused
 from accord.maths.overuse import GOLD
-from accord.ports import Ask, Grouped, Overseer, Quoting
+from accord.ports import Ask, Grouped, Overseer, Quoting, Sampler
 from accord.records import Judgment, Record
 from accord.records.rows import Columns, Floats, Group
 from accord.worker import Worker
@@ -29,11 +30,13 @@ _JURY = "Jury"  # its members are votes, so it must not be taken for one
 
 
 class Asking(NamedTuple):
-    """One ``[[ask]]`` of a plan, built. ``share``: how much it counts among several asks for ``score``."""
+    """One ``[[ask]]`` of a plan, built. ``share``: how much it counts among several asks for ``score``;
+    ``voices``: the models that its overseer was seated with, by the names that the overseer has for them."""
 
     ask: Ask
     overseer: Overseer
     share: float | None = None
+    voices: Mapping[str, Sampler] = MappingProxyType({})
 
 
 class StageFeedback:

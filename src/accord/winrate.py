@@ -9,6 +9,7 @@ the prompts is taken. What it says is what this overseer prefers, and no more.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
@@ -29,12 +30,13 @@ __all__ = ["Contest", "Umpire", "asked_kind", "name_of", "told"]
 
 
 def name_of(model: str) -> str:
-    """What readings against a model are called: ``versus.`` and its stage, or the last part of its path.
+    """What readings against a model are called: ``versus.`` and its stage, the last part of its path, or its
+    name at its server.
 
-    >>> name_of("stage:sft"), name_of("models/base/")
-    ('versus.sft', 'versus.base')
+    >>> name_of("stage:sft"), name_of("models/base/"), name_of("openai:http://host/v1#small")
+    ('versus.sft', 'versus.base', 'versus.small')
     """
-    return f"versus.{model.removeprefix('stage:').rstrip('/').rpartition('/')[2]}"
+    return f"versus.{re.split('[/#]', model.removeprefix('stage:').rstrip('/'))[-1]}"
 
 
 def asked_kind(ask: Literal["compare", "grade"]) -> Kind:
