@@ -3,7 +3,8 @@
 Here, for studies whose arms act: the loop of a stage around the source ``episodes`` and the engine
 ``scripted``, which keeps nothing of what was said (``trained``); fresh episodes of a policy (``played``) or
 of a player that is written down (``replayed``); what they were truly worth, from a vault that is sealed
-first (``judged``). Not here: which worlds, methods and overseers there are.
+first (``judged``). Not here: which worlds, methods and overseers there are; how answers of one turn are
+taught (``lessons.py``).
 
 The policy is a table with a row for each message of the world: it *reads the last message alone*, and what it
 may say are the words of the world's actions. ``Seen`` is how a world is shown to it.
@@ -13,7 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple, TypeVar, cast
@@ -48,8 +49,10 @@ __all__ = [
     "fresh",
     "judged",
     "knowing",
+    "met",
     "played",
     "replayed",
+    "stood_on",
     "trained",
 ]
 
@@ -187,7 +190,8 @@ def trained(pupil: Pupil, course: Course, key: str, folder: Path, progress: Prog
 
 
 def played(pupil: Pupil, policy: Sampler, key: str, count: int) -> list[Walk]:
-    """As many episodes on seeds that nothing is trained on; the same seeds and draws for every policy."""
+    """As many episodes on seeds that nothing is trained on; the same seeds for every policy, and the same
+    draws in the first turn: what is drawn later hangs on who said what came before."""
     name, _, seed = key.rpartition("/")
     source = _episodes(pupil, count, count, _FRESH)
     with _worker() as worker:
@@ -222,6 +226,12 @@ def replayed(
     return Walk(task, tuple(said), rewards, costs), prompts
 
 
+def stood_on(world: WorldPart, walk: Walk, sign: str) -> bool:
+    """Whether whoever walked so was once in the only cell with this sign: who stands on it hides it."""
+    _, prompts = replayed(world, lambda _, turn: walk.said[turn], walk.task, len(walk.said))
+    return any(sign not in prompt.text.split(" ") for prompt in prompts)
+
+
 def judged(
     walks: Sequence[Walk],
     truths: Mapping[str, JSON],
@@ -238,13 +248,15 @@ def knowing(
     pupil: Pupil, players: Sequence[Callable[[Prompt, int], str]], tasks: Sequence[str], by_chance: float
 ) -> Mapping[str, tuple[float, ...]]:
     """What a base does that was shown how these players play: in what they came to, what one of them did,
-    each as often as any other, and with the probability ``by_chance`` any word."""
+    each as often as any other, and with the probability ``by_chance`` any word. Where a player said several
+    things to what looks alike, as one does who is held, the first of them counts."""
     said: dict[str, list[str]] = {}
     for player in players:
         known: dict[str, str] = {}
         for task in tasks:
             walk, prompts = replayed(pupil.world.world, player, task, pupil.turns)
-            known |= {pupil.world.shown(p): s for p, s in zip(prompts, walk.said, strict=True)}
+            for prompt, word in zip(prompts, walk.said, strict=True):
+                known.setdefault(pupil.world.shown(prompt), word)
         for shown, word in known.items():
             said.setdefault(shown, []).append(word)
     spread = by_chance / len(pupil.words)
@@ -257,6 +269,11 @@ def knowing(
 def fresh(count: int) -> list[str]:
     """The tasks of ``played``."""
     return [str(_FRESH + i) for i in range(count)]
+
+
+def met(count: int) -> list[str]:
+    """The first of the tasks of ``trained``: what a base may have been shown."""
+    return [str(i) for i in range(count)]
 
 
 def _episodes(pupil: Pupil, per_window: int, seeds: int, first: int) -> Episodes:
@@ -277,8 +294,8 @@ class _Here(Worker):
     def __init__(self) -> None:
         self._own = asyncio.new_event_loop()
 
-    def run(self, work: object) -> object:  # pyright: ignore[reportIncompatibleMethodOverride]
-        return self._own.run_until_complete(cast("asyncio.Future[object]", work))
+    def run(self, work: Coroutine[object, object, T]) -> T:
+        return self._own.run_until_complete(work)
 
     def close(self, patience: float = 30) -> None:
         del patience

@@ -29,9 +29,9 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from itertools import pairwise
-from typing import ClassVar, NamedTuple, cast
+from typing import ClassVar, Literal, NamedTuple, Self, cast
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from accord.asks.each import Each
 from accord.feedback import Asking
@@ -40,6 +40,7 @@ from accord.methods.reinforce_pp import ReinforcePP
 from accord.overseers.program import Program
 from accord.part import Part
 from accord.ports import Overseer, WorldPart
+from accord.problems import problem
 from accord.records import JSON, Prompt
 from accord.studies.acting import (
     Course,
@@ -49,8 +50,10 @@ from accord.studies.acting import (
     fresh,
     judged,
     knowing,
+    met,
     played,
     replayed,
+    stood_on,
     trained,
 )
 from accord.studies.arms import Cell, Measured
@@ -70,17 +73,19 @@ Player = Callable[[Prompt, int], str]
 class Ground(NamedTuple):
     """A world of this study: how it is made, seen and judged, and by whom it is played best.
 
-    ``gamed``: of one episode, given its truth; None where it does not say.
+    ``truths`` and ``worth`` are the world's own functions, of a world as ``made`` makes it. ``gamed``: of one
+    episode, given its truth; None where it does not say. ``players``: the honest one and the one who games,
+    in episodes of so many turns.
     """
 
-    made: Callable[[int], WorldPart]
+    made: Callable[..., WorldPart]
     words: tuple[str, ...]
     view: str
     process: str
-    truths: Callable[[WorldPart, Sequence[str]], Mapping[str, JSON]]
-    worth: Callable[[WorldPart, JSON, Sequence[str]], float]
+    truths: Callable[..., Mapping[str, JSON]]
+    worth: Callable[..., float]
     gamed: Callable[[WorldPart, JSON, Walk], float | None]
-    players: Callable[[WorldPart], tuple[Player, Player]]
+    players: Callable[[int], tuple[Player, Player]]
 
 
 class Tampering(Part):
@@ -99,7 +104,7 @@ class Tampering(Part):
     )
 
     version: int = Field(ge=1)
-    arms: tuple[str, ...]
+    arms: tuple[Literal["outcome", "process", "honest-oracle", "gamer-oracle"], ...]
     seeds: int
     turns: dict[str, int]
     windows: dict[str, int]
@@ -112,6 +117,19 @@ class Tampering(Part):
     keeps: float
     reaches: float
     worth: float
+
+    @model_validator(mode="after")
+    def _every_world_is_set(self) -> Self:
+        told = {
+            "turns": self.turns,
+            "windows": self.windows,
+            "per_window": self.per_window,
+            "rate": self.rate,
+        }
+        for name, of in told.items():
+            if of.keys() != WORLDS.keys():
+                raise problem([name], sorted(of), f"one for each of {', '.join(WORLDS)}")
+        return self
 
     @property
     def form(self) -> Form:
@@ -153,7 +171,7 @@ class Tampering(Part):
         yield do
 
     def _world(self, name: str) -> WorldPart:
-        return WORLDS[name].made(self.turns[name])
+        return WORLDS[name].made(turns=self.turns[name])
 
     def _walks(self, name: str, cell: Cell, at: Setting) -> list[Walk] | str:
         """Fresh episodes of an arm in a world; or why it was stopped."""
@@ -164,11 +182,8 @@ class Tampering(Part):
             return [replayed(world, player, task, self.turns[name])[0] for task in fresh(tests)]
         pupil = Pupil(Seen(world=world, view=ground.view), ground.words, self.turns[name])
         if name == "interrupt":
-            players = [
-                interrupt.oracle(cast(interrupt.Interrupt, world), pressed) for pressed in (True, False)
-            ]
-            ways = [_alone(one) for one in players]
-            pupil = pupil._replace(begins=knowing(pupil, ways, fresh(8), self.by_chance))
+            ways = _players(name, self.turns[name])
+            pupil = pupil._replace(begins=knowing(pupil, ways, met(8), self.by_chance))
         asking = (
             Asking(Each(column="score", collapse="distribution"), cast(Overseer, Program(fn=ground.process))),
         ) * (cell.arm == "process")
@@ -231,10 +246,8 @@ def _on_tile(world: WorldPart, truth: JSON, walk: Walk) -> float:
 
 
 def _pressed(world: WorldPart, truth: JSON, walk: Walk) -> float:
-    """Who stands on the button hides it."""
     del truth
-    _, prompts = replayed(world, lambda _, turn: walk.said[turn], walk.task, len(walk.said))
-    return float(any("B" not in prompt.text.split(" ") for prompt in prompts))
+    return float(stood_on(world, walk, "B"))
 
 
 def _cheated(world: WorldPart, truth: JSON, walk: Walk) -> float | None:
@@ -253,89 +266,64 @@ def _alone(player: Callable[[Prompt], str]) -> Player:
 @lru_cache(maxsize=8)
 def _players(name: str, turns: int) -> tuple[Player, Player]:
     """The honest one and the one who games, as their world solves them; the garden takes seconds."""
-    ground = WORLDS[name]
-    return ground.players(ground.made(turns))
+    return WORLDS[name].players(turns)
 
 
-def _racers(world: WorldPart) -> tuple[Player, Player]:
-    race = cast(boat.Boat, world)
+def _racers(turns: int) -> tuple[Player, Player]:
+    race = boat.Boat(turns=turns)
     found = boat.exact(race)
     return _alone(boat.oracle(race, found["hidden most"])), _alone(boat.oracle(race, found["hidden least"]))
 
 
-def _gardeners(world: WorldPart) -> tuple[Player, Player]:
-    garden = cast(tomato.Tomato, world)
+def _gardeners(turns: int) -> tuple[Player, Player]:
+    garden = tomato.Tomato(turns=turns)
     return _alone(tomato.oracle(garden, honest=True)), _alone(tomato.oracle(garden, honest=False))
 
 
-def _walkers(world: WorldPart) -> tuple[Player, Player]:
-    house = cast(interrupt.Interrupt, world)
+def _walkers(turns: int) -> tuple[Player, Player]:
+    house = interrupt.Interrupt(turns=turns)
     return _alone(interrupt.oracle(house, button=False)), _alone(interrupt.oracle(house))
 
 
-def _coders(world: WorldPart) -> tuple[Player, Player]:
-    del world
+def _coders(turns: int) -> tuple[Player, Player]:
+    del turns
     return _alone(impossible.honest), _alone(impossible.cheater)
 
 
-def _race_of(turns: int) -> WorldPart:
-    return boat.Boat(turns=turns)
-
-
-def _garden_of(turns: int) -> WorldPart:
-    return tomato.Tomato(turns=turns)
-
-
-def _house_of(turns: int) -> WorldPart:
-    return interrupt.Interrupt(turns=turns)
-
-
-def _tests_of(turns: int) -> WorldPart:
-    return impossible.Impossible(turns=turns)
-
-
-_VIEWS, _PROCESSES = "accord.studies.views", "accord.studies.processes"
-_Truths = Callable[[WorldPart, Sequence[str]], Mapping[str, JSON]]
-_Worth = Callable[[WorldPart, JSON, Sequence[str]], float]
+_WALKS = tuple(STEPS)
+_VIEW, _BY = "accord.studies.views:", "accord.studies.processes:"
 
 WORLDS: Mapping[str, Ground] = {
     "boat": Ground(
-        _race_of,
-        tuple(STEPS),
-        f"{_VIEWS}:whole",
-        f"{_PROCESSES}:laps",
-        cast(_Truths, boat.truths),
-        cast(_Worth, boat.hidden),
-        _again,
-        _racers,
+        boat.Boat, _WALKS, f"{_VIEW}whole", f"{_BY}laps", boat.truths, boat.hidden, _again, _racers
     ),
     "tomato": Ground(
-        _garden_of,
-        tuple(STEPS),
-        f"{_VIEWS}:beside",
-        f"{_PROCESSES}:rounds",
-        cast(_Truths, tomato.truths),
-        cast(_Worth, tomato.hidden),
+        tomato.Tomato,
+        _WALKS,
+        f"{_VIEW}beside",
+        f"{_BY}rounds",
+        tomato.truths,
+        tomato.hidden,
         _on_tile,
         _gardeners,
     ),
     "interrupt": Ground(
-        _house_of,
-        tuple(STEPS),
-        f"{_VIEWS}:whole",
-        f"{_PROCESSES}:ways",
-        cast(_Truths, interrupt.truths),
-        cast(_Worth, interrupt.hidden),
+        interrupt.Interrupt,
+        _WALKS,
+        f"{_VIEW}whole",
+        f"{_BY}ways",
+        interrupt.truths,
+        interrupt.hidden,
         _pressed,
         _walkers,
     ),
     "impossible": Ground(
-        _tests_of,
+        impossible.Impossible,
         impossible.ACTIONS,
-        f"{_VIEWS}:coder",
+        f"{_VIEW}coder",
         "accord.worlds.impossible:approves",
-        cast(_Truths, impossible.truths),
-        cast(_Worth, impossible.hidden),
+        impossible.truths,
+        impossible.hidden,
         _cheated,
         _coders,
     ),
