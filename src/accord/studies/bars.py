@@ -65,7 +65,8 @@ class Bar(NamedTuple):
 
 
 class Ruling(NamedTuple):
-    """What it came to, and why. ``checks``: of each clause, where it came to them."""
+    """What it came to, and why. ``checks``: of each clause, also where something else decided; none where the
+    cells are void."""
 
     outcome: Outcome
     why: str
@@ -88,33 +89,50 @@ def ruled(
     >>> ruled(bar._replace(seeds=5), {"gold": {"a": better, "b": worse}}).outcome
     'no evidence'
     """
+    count = _count(bar.clauses, found)
+    checks = tuple(_checked(one, found, count) for one in bar.clauses)
     if lost:
-        return Ruling("not met", f"no cell is dropped, and some have no result: {'; '.join(lost)}")
+        return Ruling("not met", f"no cell is dropped, and some have no result: {'; '.join(lost)}", checks)
     if unsolved:
-        return Ruling("no solution found", "; ".join(unsolved))
-    if lacking := _lacking(bar, found):
-        return Ruling("no evidence", lacking)
-    checks = tuple(
-        one.check({arm: found[one.figure][arm] for arm in dict.fromkeys(one.arms)}) for one in bar.clauses
-    )
+        return Ruling("no solution found", "; ".join(unsolved), checks)
+    if lacking := _lacking(bar.clauses, found, count):
+        return Ruling("no evidence", lacking, checks)
+    if count < bar.seeds:
+        return Ruling("no evidence", f"{count} seeds of {bar.seeds}", checks)
     why = "; ".join(one.found for one in checks)
     if any(one.held is False for one in checks):
         return Ruling("not met", why, checks)
     return Ruling("met" if all(one.held for one in checks) else "no evidence", why, checks)
 
 
-def _lacking(bar: Bar, found: Mapping[str, Arms]) -> str:
-    """Which figure, or which seeds of it, are not there. Every seed that any arm has is wanted of all."""
-    spots = list(dict.fromkeys((one.figure, arm) for one in bar.clauses for arm in one.arms))
+def _checked(clause: Clause, found: Mapping[str, Arms], count: int) -> Check:
+    """What a clause came to; nothing, where it lacks figures or seeds."""
+    if lacking := _lacking((clause,), found, count):
+        return Check(None, lacking)
+    return clause.check({arm: found[clause.figure][arm] for arm in dict.fromkeys(clause.arms)})
+
+
+def _lacking(clauses: Sequence[Clause], found: Mapping[str, Arms], count: int) -> str:
+    """Which figure of these clauses, or which of so many seeds of it, are not there; "" where none is."""
+    spots = _spots(clauses)
     if absent := [f"{arm} has no {figure}" for figure, arm in spots if arm not in found.get(figure, {})]:
         return "; ".join(absent)
-    seeds = {spot: set(found[spot[0]][spot[1]].seeds) for spot in spots}
-    count = max(seed for some in seeds.values() for seed in some) + 1
-    for (figure, arm), some in seeds.items():
-        if missing := sorted(set(range(count)) - some):
+    for figure, arm in spots:
+        if missing := sorted(set(range(count)) - set(found[figure][arm].seeds)):
             told = ", ".join(map(str, missing))
             return f"{arm} has no {figure} in seed{'s' * (len(missing) > 1)} {told}, and no seed is dropped"
-    return f"{count} seeds of {bar.seeds}" if count < bar.seeds else ""
+    return ""
+
+
+def _count(clauses: Sequence[Clause], found: Mapping[str, Arms]) -> int:
+    """How many seeds there are: every seed that any arm of the bar has is wanted of all."""
+    there = [one for figure, arm in _spots(clauses) if (one := found.get(figure, {}).get(arm)) is not None]
+    return 1 + max((seed for one in there for seed in one.seeds), default=-1)
+
+
+def _spots(clauses: Sequence[Clause]) -> list[tuple[str, str]]:
+    """The figures of arms that clauses are about."""
+    return list(dict.fromkeys((one.figure, arm) for one in clauses for arm in one.arms))
 
 
 # Clauses

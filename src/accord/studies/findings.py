@@ -28,6 +28,7 @@ __all__ = ["FILE", "Estimate", "Findings", "found", "series_of"]
 FILE = "findings.json"
 
 _MINUTES = "minutes"
+_CAME = {True: "true", False: "false", None: "open"}  # a clause of the bar
 _WIDE = 5  # figures in a table that no study asked for
 
 
@@ -121,10 +122,7 @@ class Findings(NamedTuple):
             yield from broken(f"{told[0]}, seed{'s' * (len(seeds) > 1)} {numbers}: {told[1]}: {told[2]}", "")
         yield from (line for one in self.shows for line in broken(one, "- "))
         yield from (f"another version: {one}" for one in self.earlier)
-        if self.ruling is None:
-            yield "quick: no verdict"
-        else:
-            yield from broken(f"{self.ruling.outcome}: {self.ruling.why}", "")
+        yield from self._verdict(broken)
         yield f"every point: {self.folder / FILE}"
 
     def json(self) -> dict[str, JSON]:
@@ -147,6 +145,17 @@ class Findings(NamedTuple):
             "further": {title: [dict(row) for row in rows] for title, rows in self.further.items()},
         }
         return cast("dict[str, JSON]", finite(cast(JSON, told)))
+
+    def _verdict(self, broken: Callable[[str, str], list[str]]) -> Iterator[str]:
+        """What each clause of the bar came to, and the outcome; its reason, where no clause tells it."""
+        if self.ruling is None:
+            yield "quick: no verdict"
+            return
+        outcome, why, checks = self.ruling
+        for check in checks:
+            yield from broken(check.found, f"{_CAME[check.held]}: ")
+        told = "; ".join(check.found for check in checks)
+        yield from broken(outcome if why == told else f"{outcome}: {why}", "")
 
     def _in_order(self, points: Mapping[int, float]) -> list[float | None]:
         """Of seed 0 on; None where a seed has none."""

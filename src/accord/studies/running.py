@@ -8,8 +8,8 @@ would have put it.
 from __future__ import annotations
 
 import multiprocessing
-from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from collections.abc import Iterable, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
@@ -19,6 +19,8 @@ from accord.studies.arms import FILE, Cell, Measured, measured, read_cell
 from accord.studies.port import Setting, Study
 
 __all__ = ["run_cells", "standing"]
+
+_LOOKS = 2.0  # seconds between looks at what other processes have done
 
 
 def run_cells(study: Study, at: Setting, jobs: int = 1) -> None:
@@ -57,21 +59,37 @@ def _one(study: Study, at: Setting, seed: int) -> None:
 
 def _apart(study: Study, at: Setting, seeds: Sequence[int], jobs: int) -> None:
     spawned = multiprocessing.get_context("spawn")  # a fork of a process with threads may stand still
-    at.progress.begin("seeds", len(seeds))
+    left = [cell for seed in seeds for cell in _left(at, seed)]
+    at.progress.begin("cells", len(left))
     with ProcessPoolExecutor(min(jobs, len(seeds)), mp_context=spawned) as pool:
         quiet = at._replace(progress=Silent())
-        waiting = {pool.submit(_alone, study, quiet, seed): seed for seed in seeds}
+        waiting = {pool.submit(_alone, study, quiet, seed) for seed in seeds}
         try:
-            for done in as_completed(waiting):
-                if error := done.result():
-                    raise error
-                at.progress.advance(note=f"seed {waiting[done]}")
+            while waiting:
+                done, waiting = wait(waiting, _LOOKS, FIRST_COMPLETED)
+                left = _told(at, left)
+                _raised(done)
         except BrokenProcessPool:
             says = "a process that did seeds was ended from outside, perhaps for want of memory"
             raise AccordError(f"{says}\n  what it finished stands: repeat, with fewer --jobs") from None
         finally:
             pool.shutdown(cancel_futures=True)
     at.progress.end()
+
+
+def _raised(done: Iterable[Future[AccordError | None]]) -> None:
+    """Raises what a process was refused."""
+    for one in done:
+        if error := one.result():
+            raise error
+
+
+def _told(at: Setting, left: Sequence[Cell]) -> list[Cell]:
+    """Tells which of these cells are done by now, which their files say; the others."""
+    done = [cell for cell in left if (cell.folder / FILE).is_file()]
+    for cell in done:
+        at.progress.advance(note=f"{cell.arm}, seed {cell.seed}")
+    return [cell for cell in left if cell not in done]
 
 
 def _alone(study: Study, at: Setting, seed: int) -> AccordError | None:

@@ -73,6 +73,23 @@ def test_a_bar_is_met_where_every_clause_is() -> None:
         assert ruling.outcome == outcome and len(ruling.checks) == 2
 
 
+def test_every_clause_says_what_it_came_to_whatever_decides() -> None:
+    bar = Bar((above("f", "a", 0.3), above("f", "a", 0.7), not_below("f", "b", ("c",), 0.1)), 2)
+    for found, lost, unsolved, outcome in (
+        ({"f": HALF}, ("c, seed 0: crashed: x",), (), "not met"),
+        ({"f": HALF}, (), ("c, seed 0",), "no solution found"),
+        ({"f": HALF}, (), (), "no evidence"),
+        ({"f": {**HALF, "c": series({1: [0.1]})}}, (), (), "no evidence"),
+    ):
+        ruling = ruled(bar, found, lost, unsolved)
+        assert ruling.outcome == outcome
+        assert [one.held for one in ruling.checks] == [True, False, None]
+        assert ruling.checks[0].found.startswith("f of a: 0.500 ["), "its own figures are all there"
+        assert ruling.checks[2].found.startswith("c has no f")
+    fewer = ruled(bar._replace(clauses=bar.clauses[:1], seeds=3), {"f": HALF})
+    assert (fewer.outcome, fewer.why, fewer.checks[0].held) == ("no evidence", "2 seeds of 3", True)
+
+
 def test_one_value_has_no_interval_and_shows_nothing() -> None:
     lone = {"a": Series.of({0: {"x": 1.0}}), "b": Series.of({0: {"x": 0.0}})}
     for clause in (above("f", "a", 0.5), not_below("f", "a", ("b",), 0.1), times("f", "a", "b", 1)):
