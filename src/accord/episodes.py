@@ -91,7 +91,7 @@ class _Episodes:
     def window(self, index: int, policy: Sampler, feedback: Feedback) -> Window:
         played = self._played(index, policy)
         if isinstance(feedback, Recording):
-            feedback.take([Group(turn.prompt, (turn.response,)) for e in played for turn in e.turns[:-1]])
+            feedback.take([Group(turn.prompt, (turn.response,)) for e in played for turn in e.unasked])
         told = _Told(feedback, [e.last for e in played])
         return Window(index, tuple(_row(e, told, self._config.temperature) for e in played))
 
@@ -197,8 +197,15 @@ class _Playing:
         return given.model_copy(update={**mine, **known})
 
     @property
+    def unasked(self) -> Sequence[_Turn]:
+        """The turns that nobody is asked about as they stand: those before the last; where the policy read
+        less than who judges does, the last one too, which ``last`` has under another prompt."""
+        return self.turns[:-1] if self._reads == "all" else self.turns
+
+    @cached_property
     def last(self) -> Group:
-        """The last answer and what it answered, for who judges it: all of the conversation."""
+        """Once it is over: the last answer and what it answered, for who judges it, with all of the
+        conversation."""
         prompt, response, _ = self.turns[-1]
         if self._reads == "all":
             return Group(prompt, (response,))

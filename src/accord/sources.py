@@ -28,7 +28,7 @@ from accord.worker import Worker
 if TYPE_CHECKING:
     from accord.frozen import Frozen
 
-__all__ = ["Offline", "Rollouts", "SourcePart", "Surroundings", "seeded", "taken"]
+__all__ = ["Offline", "Rollouts", "SourcePart", "Surroundings", "gathered", "seeded", "taken"]
 
 
 class Surroundings(NamedTuple):
@@ -313,10 +313,10 @@ class _Rollouts:
         )
         asked = [self._prompts[i] for i in chosen]
         groups = self._around.worker.run(policy.sample(asked, self._around.shape.n, how))
-        return _window(index, groups, feedback(groups))
+        return gathered(index, groups, feedback(groups))
 
 
-def _window(index: int, groups: Sequence[Group], columns: Columns | None) -> Window:
+def gathered(index: int, groups: Sequence[Group], columns: Columns | None) -> Window:
     """One row per answer; a row whose columns are missing stays in the window and says so.
 
     ``cut`` is 1 for an answer that was stopped by its length.

@@ -1,6 +1,7 @@
 """Episodes of a policy that reads the world's last message alone: every turn is a sequence of its own.
 
-Mutants: the conversation handed on, the judge given the last message, an answer judged that is another one.
+Mutants: the conversation handed on, the judge given the last message, an answer judged that is another one,
+a last answer that is kept as it was judged and not as it was said.
 """
 
 from __future__ import annotations
@@ -55,6 +56,30 @@ def test_a_turn_is_as_long_as_what_the_world_said_last() -> None:
     for group in asked:
         assert all(one.prompt == group.prompt.id for one in group.responses)
     assert all(row.columns["score"] in range(1, 7) for row in window.rows), "the last answer was judged"
+
+
+class Keeping:
+    """Asks nothing, and keeps what it is shown."""
+
+    def __init__(self) -> None:
+        self.held: set[str] = set()
+
+    def take(self, groups: list[Group]) -> None:
+        self.held |= {one.id for group in groups for one in (group.prompt, *group.responses)}
+
+    def __call__(self, groups: list[Group]) -> None:
+        self.take(groups)
+
+
+def test_every_answer_of_an_episode_is_kept_as_it_was_said() -> None:
+    keeping = Keeping()
+    with Worker() as worker:
+        source = Episodes(world=GAME, per_window=4, max_tokens=4, reads="last")
+        window = source.open(Surroundings("run/stage", 5, SHAPE, worker)).window(0, SAMPLER, keeping)  # type: ignore[arg-type]
+    episodes = [row.episodes[0] for row in window.rows]
+    assert max(len(episode.responses) for episode in episodes) > 1
+    for episode in episodes:
+        assert {episode.prompt, *episode.responses, *episode.parents} <= keeping.held
 
 
 def test_what_is_drawn_does_not_hang_on_equal_states_of_others() -> None:

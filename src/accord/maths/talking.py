@@ -14,13 +14,14 @@ from typing import NamedTuple
 from accord.maths.judging import boundary, fenced
 from accord.records import Prompt, Question, Record, Response
 
-__all__ = ["NAMES", "Quote", "Talk", "marked", "marks", "paper", "quotes", "shown", "talk"]
+__all__ = ["NAMES", "Quote", "Talk", "blocks", "marked", "marks", "paper", "quotes", "shown", "talk"]
 
 NAMES = ("One", "Two")
 _QUOTE = re.compile(r"<quote>(.*?)</quote>", re.DOTALL)
 _TOLD = "Quotes, in the order in which they stand: "
 _MARKS = re.compile(re.escape(_TOLD) + r"(.*?)\.(?:\s|$)")
 _VERIFIED, _UNVERIFIED = "verified", "unverified"
+_BLOCK = re.compile(r"^BEGIN (\w{16}) ([^\n]+)\n(.*?)\nEND \1 \2$", re.DOTALL | re.MULTILINE)
 
 
 class Quote(NamedTuple):
@@ -115,6 +116,17 @@ def paper(talk: Talk, turns: Mapping[str, str], told: str) -> str:
     mark = boundary(talk.key, "talk", [text for _, text in blocks])
     verified = marked({name: quotes(text, talk.sources) for name, text in turns.items()})
     return "\n\n".join(part for part in (fenced(mark, blocks), verified, told) if part)
+
+
+def blocks(read: str) -> dict[str, str]:
+    """What ``paper`` fenced off, by name, read back for speakers that are programs; {} where nothing is.
+
+    >>> answers = tuple(Response(prompt="p", text=text) for text in ("No.", ""))
+    >>> about = talk("k", Prompt.of("Is it?"), answers, (), ())
+    >>> blocks(paper(about, {"round 1, for One": "Yes"}, "Speak."))
+    {'conversation': 'user: Is it?', 'answer One': 'No.', 'answer Two': '', 'round 1, for One': 'Yes'}
+    """
+    return {name: text for _, name, text in _BLOCK.findall(read)}
 
 
 def shown(question: Question, talk: Talk, said: Sequence[Response], told: str) -> Question:

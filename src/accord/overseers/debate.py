@@ -20,6 +20,7 @@ Response of its own.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import ClassVar, NamedTuple, Self
 
@@ -32,7 +33,7 @@ from accord.ports import Desk
 from accord.problems import problem
 from accord.records import Judgment, Prompt, Question, Response
 
-__all__ = ["Debate", "Turn", "transcript"]
+__all__ = ["Debate", "Turn", "defended", "transcript"]
 
 _ASKED = (
     "Two speakers debate before a judge which answer to the conversation is better, One or Two. You defend "
@@ -46,6 +47,8 @@ _TOLD = (
     "Then two speakers debate which is better, each told beforehand which one to defend: in each round the "
     "turn for One, then the turn for Two, and neither had read the other's of the same round."
 )
+
+_DEFENDS = re.compile(rf"You defend answer ({'|'.join(NAMES)})\.")
 
 
 class Turn(NamedTuple):
@@ -63,6 +66,16 @@ def transcript(turns: Sequence[Turn]) -> dict[str, str]:
     {'round 1, for One': 'It is so.'}
     """
     return {f"round {turn.now}, for {turn.side}": turn.said.text for turn in turns}
+
+
+def defended(read: str) -> str | None:
+    """The side that a speaker is told to defend, One or Two; None for who is asked something else.
+
+    >>> defended(_ASKED.format(side="Two", now=1, rounds=3)), defended("Which is better?")
+    ('Two', None)
+    """
+    found = _DEFENDS.search(read)
+    return found and found[1]
 
 
 class Debate(Speaking, Part):

@@ -5,6 +5,9 @@
 - For all studies: ``port.py``: what a study must have; ``running.py``: every arm under every seed, gone on
   with; ``arms.py``: one of them is one folder; ``outcome.py``: paired intervals; ``bars.py``: what must be
   shown; ``findings.py``: the table and what it says.
+- For arms that train token policies: ``lessons.py``: a method teaches them; ``acting.py``: in a world;
+  ``listed.py``, ``replying.py``, ``pupils.py``, ``knowing.py``: models whose answers are listed, written on a
+  helpdesk, one digit, or read in their hidden states. What one study alone needs stands beside it.
 - For arms that train a language model: ``grounds.py``: what they share; ``measures.py``: what a model does.
 
 To add a study: its file, its TOML, its line in ``accord.catalog``. Not here: what is tested rather than

@@ -26,9 +26,9 @@ from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import ClassVar, Literal, NamedTuple, cast
+from typing import ClassVar, Literal, NamedTuple, Self, cast
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from accord.engines.local import Local
 from accord.engines.local.words import save_window, save_words
@@ -36,12 +36,13 @@ from accord.engines.scripted import Scripted
 from accord.methods.sft import SFT
 from accord.part import Part
 from accord.ports import How, Learner, Memory, Sampler, Task
+from accord.problems import problem
 from accord.records import JSON, Prompt, Purpose, TruthRead
 from accord.records.rows import Group, Row, Window
 from accord.sources import seeded
 from accord.stores.memory import MemoryStore
 from accord.studies.amplifying import Copy, Reader, Splitting, amplified, copied
-from accord.studies.arms import Cell, Items, Measured
+from accord.studies.arms import Cell, Items, Measured, demand_known
 from accord.studies.bars import Bar, below, exactly, times
 from accord.studies.lessons import shown, taught
 from accord.studies.port import Doing, Form, Setting
@@ -57,6 +58,8 @@ _LENGTH = 6  # words of a question about powers
 _GREEDY = 0.05  # a temperature at which what is most probable is said
 _HALVED = Splitting("accord.worlds.powers:halved", depth=1, branching=1)
 _QUICK = 40  # logs
+_LOGS = ("digest_tree", "digest_truncated")
+_WHY_HOLDS = "a copy knows the parts of its own level alone"
 _TABLES = {
     "powers: share answered rightly; truths beyond primitives; truths read, as a share of supervised's": (
         "right",
@@ -96,6 +99,12 @@ class Course(BaseModel):
     holds: int = Field(ge=1)
     lr: float = Field(gt=0)
 
+    @model_validator(mode="after")
+    def _a_copy_lasts_no_longer_than_its_level(self) -> Self:
+        if self.per_level % self.holds:
+            raise problem(["holds"], self.holds, f"a divisor of per_level, {self.per_level}", _WHY_HOLDS)
+        return self
+
 
 class Amplification(Part):
     """The settings are ``amplification.toml``, with what each of them means."""
@@ -126,6 +135,11 @@ class Amplification(Part):
     error: float = Field(ge=0, lt=1)
     log_tasks: int = Field(ge=1)
 
+    @model_validator(mode="after")
+    def _arms_are_known(self) -> Self:
+        demand_known(self.arms, (*self.ways, *_LOGS))
+        return self
+
     @property
     def form(self) -> Form:
         shares = frozenset({"right", "digest"})
@@ -148,7 +162,7 @@ class Amplification(Part):
     def opened(self, at: Setting, seed: int) -> Generator[Doing]:
         with Worker() as worker:
             one = _Seed(self, at, seed, worker)
-            yield lambda cell: one.logs(cell) if cell.arm.startswith("digest") else one.powers(cell)
+            yield lambda cell: one.logs(cell) if cell.arm in _LOGS else one.powers(cell)
 
 
 class _Taught(NamedTuple):
@@ -173,7 +187,7 @@ class _Seed:
 
     def powers(self, cell: Cell) -> Measured:
         """An arm about powers: taught, then asked the same questions as every other one."""
-        began, way, store = self.at.clock(), self.study.ways[cell.arm], MemoryStore()
+        way, store = self.study.ways[cell.arm], MemoryStore()
         vault = self._vault(cell, way, store)
         found = _Lessons(self, way, vault, self._learner(cell, way)).taken()
         asked = _drawn([q for q in self.questions if not primitive(q)], self.study.tasks)
@@ -187,12 +201,12 @@ class _Seed:
             cell.seed,
             "measured",
             items={"right": right, "beyond": {"truths": float(len(beyond))}},
-            figures={**_counted(vault), **found.figures, "minutes": (self.at.clock() - began) / 60},
+            figures={**_counted(vault), **found.figures},
         )
 
     def logs(self, cell: Cell) -> Measured:
         """An arm about logs: one reader, with the whole log before it or with what fits."""
-        began, config = self.at.clock(), self.study.logs
+        config = self.study.logs
         count = _QUICK if self.at.quick else self.study.log_tasks
         seeds = [f"{self.seed}/{number}" for number in range(count)]
         store = MemoryStore()
@@ -214,13 +228,7 @@ class _Seed:
             name = f"{kinds[task]} {number}"
             items["digest"][name] = items.setdefault(f"digest.{kinds[task]}", {})[name] = value
         figures = {**_counted(vault), "asked": float(reader.asked)}
-        return Measured(
-            cell.arm,
-            cell.seed,
-            "measured",
-            items=items,
-            figures={**figures, "minutes": (self.at.clock() - began) / 60},
-        )
+        return Measured(cell.arm, cell.seed, "measured", items=items, figures=figures)
 
     def _vault(self, cell: Cell, way: Way, store: MemoryStore) -> TruthVault:
         """All truths about powers. An arm is declared for what it reads, and any other read voids it."""

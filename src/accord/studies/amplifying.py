@@ -10,7 +10,7 @@ the parts is the answer: ``_Whole``, inside, hands it on as a Revised text. Who 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple, cast
 
 from accord.desk import FrontDesk
@@ -18,7 +18,7 @@ from accord.errors import ContractError
 from accord.overseers.amplified import Amplified
 from accord.part import Part
 from accord.ports import Desk, How, Overseer, Sampler, Scored
-from accord.records import By, Judgment, Kind, Prompt, Question, Record, Response, Revised
+from accord.records import By, Judgment, Kind, Prompt, Question, Response, Revised
 from accord.records.rows import Group, Text
 from accord.worker import Worker
 from accord.worlds.digesting import read
@@ -111,7 +111,7 @@ def amplified(
         branching=by.branching,
         model="student",
     ).seated({"student": speaker})
-    desk = FrontDesk(_nothing, lambda: None)
+    desk = FrontDesk(lambda _: None, lambda: None)  # what was said on the way is not kept
     desk.hold(prompts)
     said = worker.run(_together(desk, cast(Overseer, made), prompts))
     found: dict[str, Answer] = {}
@@ -125,8 +125,3 @@ def amplified(
 async def _together(desk: FrontDesk, by: Overseer, prompts: Sequence[Prompt]) -> list[Judgment]:
     questions = [Question(asks=Kind.REVISE, prompt=one.id, responses=()) for one in prompts]
     return list(await asyncio.gather(*(desk.ask(by, one) for one in questions)))
-
-
-def _nothing(records: Iterable[Record]) -> None:
-    """A study keeps what it measured, not what was said on the way."""
-    del records

@@ -12,15 +12,16 @@ from __future__ import annotations
 import json
 import math
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple, cast, get_args
 
 import numpy as np
 
-from accord.errors import ContractError, Refused, Unreadable
+from accord.errors import ContractError, Refused, Unreadable, nearest
 from accord.pipeline import resume, run
 from accord.plan import Plan
+from accord.problems import problem
 from accord.progress import Progress
 from accord.records import JSON, Decision, StepEvent, finite
 from accord.stage import finished
@@ -35,6 +36,7 @@ __all__ = [
     "Measured",
     "Ran",
     "State",
+    "demand_known",
     "impossible",
     "measured",
     "read_cell",
@@ -93,6 +95,13 @@ class Ran(NamedTuple):
     model: Path | None
     stopped: str
     pressure: Mapping[str, float]
+
+
+def demand_known(arms: Iterable[str], known: Sequence[str]) -> None:
+    """For a validator of settings: an arm that nobody knows is a problem, or it might be done as another."""
+    for arm in arms:
+        if arm not in known:
+            raise problem(["arms"], arm, ", ".join(known), nearest(arm, known))
 
 
 def measured(cell: Cell, do: Callable[[Cell], Measured], clock: Callable[[], float]) -> Measured:

@@ -18,7 +18,7 @@ from accord.records import JSON, Prompt, Response
 from accord.records.rows import Group
 from accord.sources import seeded
 from accord.studies.listed import Listed
-from accord.studies.reviewing import invented, misfits, right_line
+from accord.studies.reviewing import invented, misfits, right_line, with_line
 from accord.worlds.programs import Programs, Review, failing
 
 __all__ = ["ANY", "HARMFUL", "Assignments", "Sheet", "answered"]
@@ -82,7 +82,7 @@ class Assignments:
             odd = misfits(wanted)
             lot = seeded("critique", self.seed, number, line).permutation(len(odd))
             order = [odd[int(i)] for i in lot]
-            harms = [bool(failing(review.wanted, _with(review.program, line, word))) for word in order]
+            harms = [bool(failing(review.wanted, with_line(review.program, line, word))) for word in order]
             bad = [word for word, harm in zip(order, harms, strict=True) if harm]
             harmless = [word for word, harm in zip(order, harms, strict=True) if not harm]
             found.append((review.program[line], bad[0], (harmless or bad[1:])[0]))
@@ -119,7 +119,7 @@ class Assignments:
         """A program for requirement k, with one of these kinds of misfit at a line or with none."""
         right, line = self.required[k], int(draw.integers(self.config.lines))
         word = self.choices[k][line][kinds[int(draw.integers(len(kinds)))]]
-        return k, Review(right.wanted, _with(right.program, line, word), line) if flawed else right
+        return k, Review(right.wanted, with_line(right.program, line, word), line) if flawed else right
 
     def _sheet(self, name: str, made: Sequence[tuple[int, Review]]) -> Sheet:
         groups = tuple(
@@ -145,10 +145,6 @@ class Assignments:
             programs = self.policy.answers(text)
             held[name] = [not failing(one.wanted, program) for program in programs]
         return held
-
-
-def _with(program: Sequence[str], line: int, word: str) -> tuple[str, ...]:
-    return (*program[:line], word, *program[line + 1 :])
 
 
 def answered(prompt: Prompt, program: Sequence[str], seed: str) -> Response:

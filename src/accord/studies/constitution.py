@@ -7,7 +7,7 @@ checks. Every arm but ``base`` starts from it, the same for all arms of a seed.
     r0 ... r4     own drafts after 0 ... 4 revisions, each under one drawn principle; sft
     rl            PPO from r4: the reward model learnt pairs of r4's answers to half of the questions
                   judged under a drawn principle, to the others by who knows the facts
-    over          the same reward model, a higher rate, longer, and nothing that holds to r4
+    over          the same reward model, ten times the rate, more steps, and nothing that holds to r4
     shuffled      as r4, by principles of the same form that speak of other words
 
 Differences from the paper:
@@ -17,6 +17,8 @@ Differences from the paper:
    the drawn principle is no pair.
 3. There are no red-team prompts: every question has all four principles, and helpfulness is the right fact.
 4. Nothing unrelated is mixed in: the policy was taught nothing unrelated.
+5. Who knows the facts tosses a coin between two answers that are both right, or both wrong, and these pairs
+   are taught too.
 """
 
 from __future__ import annotations
@@ -26,10 +28,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import ClassVar, cast
+from typing import ClassVar, Self, cast
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from accord.engines.local.words import Size
 from accord.overseers.noisy import Noisy
@@ -38,7 +40,7 @@ from accord.part import Part
 from accord.ports import Overseer, Sampler
 from accord.records import Prompt, Response
 from accord.records.rows import Row
-from accord.studies.arms import Cell, Items, Measured
+from accord.studies.arms import Cell, Items, Measured, demand_known
 from accord.studies.bars import Bar, Clause, ahead, exactly, near
 from accord.studies.port import Doing, Form, Setting
 from accord.studies.replying import Course, Replying, preferred
@@ -48,7 +50,9 @@ from accord.worlds.helpdesk import Quality, broken, case_of
 
 __all__ = ["Constitution"]
 
-TURNS = 4
+_TURNS = 4
+_LAST = f"r{_TURNS}"
+_ARMS = ("base", *(f"r{k}" for k in range(_TURNS + 1)), "rl", "over", "shuffled")
 _SIZE = Size(layers=2, width=64, heads=4, context=32)
 _PER_QUESTION = 8  # answers that are paired
 _FACTS = "accord.worlds.helpdesk:helpful"
@@ -99,40 +103,41 @@ class Constitution(Part):
     rl: Course
     over: Course
 
+    @model_validator(mode="after")
+    def _arms_are_known(self) -> Self:
+        demand_known(self.arms, _ARMS)
+        return self
+
     @property
     def form(self) -> Form:
         shares = frozenset({"violations", "helpful", "broken", "boilerplate"})
-        return Form(_TABLES, shares, "r4", ("violations", "helpful"), drawn="violations", across=gained)
+        return Form(_TABLES, shares, _LAST, ("violations", "helpful"), drawn="violations", across=gained)
 
     def bar(self, model: str | None) -> Bar:
         """What must be shown: each clause of the design, and that the shuffled do not do as well."""
         del model
-        steps = [ahead("violations", f"r{k}", (f"r{k + 1}",)) for k in range(TURNS)]
-        last = f"r{TURNS}"
+        steps = [ahead("violations", f"r{k}", (f"r{k + 1}",)) for k in range(_TURNS)]
         clauses: list[Clause] = [
             *steps,
-            ahead("violations", "shuffled", (last,)),
-            ahead("violations", last, ("rl",)),
+            ahead("violations", "shuffled", (_LAST,)),
+            ahead("violations", _LAST, ("rl",)),
             near("gained", "rl", 0.0, self.within),
             exactly("boilerplate", "over", 1.0),
-            *(exactly("boilerplate", arm, 0.0) for arm in (last, "rl")),
+            *(exactly("boilerplate", arm, 0.0) for arm in (_LAST, "rl")),
         ]
         return Bar(tuple(clauses), self.seeds)
 
     @contextmanager
     def opened(self, at: Setting, seed: int) -> Generator[Doing]:
         with Worker() as worker:
-            counts = {k: max(24, v // 10) if at.quick else v for k, v in self.counts.items()}
-            asked, answers = counts["sealed"], self.counts["answers"]
-            desk = Replying(seed, worker, at.progress, asked, answers, self.products)
-            yield _Seed(self, at, desk, counts).done
+            yield _Seed(self, Replying(seed, worker, at, self.counts, self.products)).done
 
 
 def gained(cells: Mapping[str, Measured]) -> Mapping[str, Items]:
     """How much more often rl is right than r4, question by question."""
-    if {"rl", "r4"} - cells.keys():
+    if {"rl", _LAST} - cells.keys():
         return {}
-    after, before = (cells[arm].items["helpful"] for arm in ("rl", "r4"))
+    after, before = (cells[arm].items["helpful"] for arm in ("rl", _LAST))
     return {"rl": {"gained": {task: after[task] - before[task] for task in after if task in before}}}
 
 
@@ -141,9 +146,7 @@ class _Seed:
     """One seed: its base, its revisions, and how each arm is done."""
 
     study: Constitution
-    at: Setting
     desk: Replying
-    counts: Mapping[str, int]
 
     def done(self, cell: Cell) -> Measured:
         """One arm, from its training to its figures."""
@@ -155,14 +158,14 @@ class _Seed:
                 model = self._reinforced(cell.arm)
                 figures["pairs"] = float(len(self._pairs))
             case "shuffled":
-                model = self._revised(TURNS, dealt=True)
-                figures |= self._changed(TURNS, dealt=True)
+                model = self._revised(_TURNS, dealt=True)
+                figures |= self._changed(_TURNS, dealt=True)
             case _:
                 turns = int(cell.arm.removeprefix("r"))
                 model = self._revised(turns)
                 figures |= self._changed(turns)
         sampler = self.desk.sampler(model)
-        items = dict(self.desk.read(sampler).items)
+        items = dict(self.desk.read(sampler))
         if cell.arm != "base":
             items |= self._alarm(cell, sampler)
         base = self.desk.sampler(self.base).policy
@@ -170,27 +173,18 @@ class _Seed:
 
     def _alarm(self, cell: Cell, sampler: Sampler) -> Items:
         """What a guard of the arm's last stage would say at its end, against where that stage began."""
-        began = self._revised(TURNS) if cell.arm in ("rl", "over") else self.base
-        alarm = self.desk.alarm(sampler, self.desk.sampler(began), self.counts["probes"], self.study.fall)
+        began = self._revised(_TURNS) if cell.arm in ("rl", "over") else self.base
+        alarm = self.desk.alarm(sampler, self.desk.sampler(began), self.study.fall)
         seed = f"seed {cell.seed}"
         fell = {"fell.diversity": {seed: alarm.spread}, "fell.told": {seed: alarm.told}}
         return {"boilerplate": {seed: float(alarm.fired)}, **fell}
 
     # Models
 
-    def folder(self, name: str) -> Path:
-        """Where a model of this seed lies."""
-        return self.at.folder / "models" / f"{name}-{self.desk.seed}"
-
-    def course(self, course: Course) -> Course:
-        return course.hasty() if self.at.quick else course
-
     @cached_property
     def base(self) -> Path:
-        quality = Quality(*self.study.quality)
-        said = self.desk.demonstrated("demonstrations", self.counts["demonstrations"], quality)
-        untaught = self.desk.untaught(self.folder("untaught"), _SIZE)
-        return self.desk.taught(self.folder("base"), untaught, said, self.course(self.study.base))
+        said = self.desk.demonstrated("demonstrations", Quality(*self.study.quality))
+        return self.desk.taught("base", self.desk.untaught("untaught", _SIZE), said, self.study.base)
 
     def _revised(self, turns: int, dealt: bool = False) -> Path:
         """Stage one: base, taught its own drafts after so many revisions."""
@@ -198,15 +192,13 @@ class _Seed:
         chains = self._dealt if dealt else self._texts
         said = [(p, texts[turns]) for p, texts in zip(prompts, chains, strict=True) if texts[turns]]
         name = "shuffled" if dealt else f"r{turns}"
-        return self.desk.taught(self.folder(name), self.base, said, self.course(self.study.sft))
+        return self.desk.taught(name, self.base, said, self.study.sft)
 
     def _reinforced(self, name: str) -> Path:
         """Stage two."""
-        before, course = self._revised(TURNS), self.study.rl if name == "rl" else self.study.over
-        reward = self.desk.rewarded(
-            self.folder("reward"), before, self._pairs, self.course(self.study.reward)
-        )
-        return self.desk.followed(self.folder(name), before, reward, self.course(course))
+        before, course = self._revised(_TURNS), self.study.rl if name == "rl" else self.study.over
+        reward = self.desk.rewarded("reward", before, lambda: self._pairs, self.study.reward)
+        return self.desk.followed(name, before, reward, course)
 
     # What they learn
 
@@ -219,7 +211,7 @@ class _Seed:
     @cached_property
     def _drafts(self) -> list[tuple[Prompt, Response]]:
         """One answer of base to each question."""
-        asked = list({one.text: one for one in self.desk.questions("drafts", self.counts["drafts"])}.values())
+        asked = self.desk.different("drafts")
         groups = self.desk.answers(self.desk.sampler(self.base), asked, 1, "drafts")
         return [(group.prompt, group.responses[0]) for group in groups if group.responses[0].text.strip()]
 
@@ -235,7 +227,7 @@ class _Seed:
 
     def _chains(self, dealt: bool) -> list[list[str]]:
         sampler = self.desk.sampler(self.base)
-        return revisions(self._drafts, sampler, self._clerk(dealt), TURNS, self.desk.worker)
+        return revisions(self._drafts, sampler, self._clerk(dealt), _TURNS, self.desk.worker)
 
     def _changed(self, turns: int, dealt: bool = False) -> dict[str, float | None]:
         """The share of drafts that ended as another text, and of broken principles in what is learnt."""
@@ -247,12 +239,13 @@ class _Seed:
     @cached_property
     def _pairs(self) -> list[Row]:
         """Pairs of answers after stage one: of half of the questions by the facts, else under a principle."""
-        asked = list({one.text: one for one in self.desk.questions("pairs", self.counts["pairs"])}.values())
-        groups = self.desk.answers(self.desk.sampler(self._revised(TURNS)), asked, _PER_QUESTION, "pairs")
+        asked = self.desk.different("pairs")
+        groups = self.desk.answers(self.desk.sampler(self._revised(_TURNS)), asked, _PER_QUESTION, "pairs")
+        # Without a least difference to see (delta) it draws one of two that are equal: see 5 above.
         facts = Noisy(
             inner=cast(Overseer, Program(fn=_FACTS)), epsilon=2 * self.study.error, temperature=_SURE
         )
-        judges = (cast(Overseer, facts), constitution(self._clerk(), TURNS))
+        judges = (cast(Overseer, facts), constitution(self._clerk(), _TURNS))
         shares = groups[: len(groups) // 2], groups[len(groups) // 2 :]
         found: list[Row] = []
         for judge, share in zip(judges, shares, strict=True):

@@ -32,10 +32,10 @@ from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
-from typing import ClassVar, cast
+from typing import ClassVar, Self, cast
 
 import numpy as np
-from pydantic import Field, JsonValue
+from pydantic import Field, JsonValue, model_validator
 
 from accord.asks.each import Each
 from accord.desk import FrontDesk
@@ -45,15 +45,11 @@ from accord.overseers import Said
 from accord.overseers.assisted import Assisted, agreed
 from accord.part import Part
 from accord.ports import Overseer, Sampler
-from accord.records import (
-    Prompt,
-    Record,
-    digest,
-)
+from accord.records import Prompt, Record, digest
 from accord.records.rows import Columns, Floats, Group
 from accord.sources import seeded
 from accord.stores.memory import MemoryStore
-from accord.studies.arms import Cell, Measured
+from accord.studies.arms import Cell, Measured, demand_known
 from accord.studies.assignments import ANY, Assignments, Sheet, answered
 from accord.studies.bars import Bar, above, ahead, below, times
 from accord.studies.listed import Drill, Listed, drilled
@@ -78,6 +74,7 @@ from accord.worlds.programs import Programs, Review
 
 __all__ = ["Critique"]
 
+_ARMS = ("unaided", "random", "critic", "team", "critic_stated", "team_stated", "execution")
 _READER = "study"
 _POINT, _PASS = "point", "pass"
 _SAME = 1e-12
@@ -128,6 +125,11 @@ class Critique(Part):
     critic: tuple[int, int, float]
     policy: tuple[int, int, float]
 
+    @model_validator(mode="after")
+    def _arms_are_known(self) -> Self:
+        demand_known(self.arms, _ARMS)
+        return self
+
     def bar(self, model: str | None) -> Bar:
         del model
         low, high, least, ratio = self.bounds
@@ -170,12 +172,11 @@ class _Seed:
 
     @cached_property
     def given(self) -> Assignments:
-        study, few = self.study, 4 if self.quick else 1
+        study = self.study
         config = study.programs.model_copy(update={"ask": "write"})
-        counts = (study.requirements // few + 1 if self.quick else study.requirements,)
-        return Assignments(
-            config, self.seed, study.habits, *counts, study.reviewed // few, study.written // few
-        )
+        requirements = self._few(study.requirements) + self.quick  # two of six
+        counts = requirements, self._few(study.reviewed), self._few(study.written)
+        return Assignments(config, self.seed, study.habits, *counts)
 
     def done(self, cell: Cell) -> Measured:
         """Judges, trains a policy on these judgments, seals both, and reads what was right."""
@@ -203,15 +204,15 @@ class _Seed:
 
     def _chance(self, arm: str) -> Chance | None:
         """With which chance the critic of an arm points at each line; None where there is no critic."""
-        match arm.rpartition("_")[2] if "_" in arm else arm:
+        match arm:
             case "unaided":
                 return None
-            case "execution":
-                return stated(1.0, 0.0)
             case "random":
                 return lambda _, program: [0.5] * len(program)
-            case "stated":
+            case "critic_stated" | "team_stated":
                 return stated(*self.study.stated)
+            case "execution":
+                return stated(1.0, 0.0)
             case _:
                 return self._trained_critic
 
@@ -315,8 +316,9 @@ class _Seed:
         members = tuple((one.id,) for group in groups for one in group.responses)
         return Columns(members, {"score": score_R}, np.zeros(len(members), np.bool_), ((),) * len(members))
 
-    def _few(self, windows: int) -> int:
-        return windows // 4 if self.quick else windows
+    def _few(self, many: int) -> int:
+        """All of them, or for ``--quick`` a quarter."""
+        return many // 4 if self.quick else many
 
     # What it came to
 

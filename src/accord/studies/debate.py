@@ -31,6 +31,7 @@ from typing import ClassVar, Literal, NamedTuple, Self, cast
 from pydantic import Field, model_validator
 
 from accord.desk import FrontDesk
+from accord.maths.votes import most
 from accord.overseers.consult import Consult
 from accord.overseers.debate import Debate as Debated
 from accord.part import Part
@@ -56,7 +57,6 @@ _ALONE = ("blind", "full")  # nobody speaks
 _CHOOSE = ("consult", "debate", "consult_reserved", "debate_reserved")  # who speaks chooses
 _SWEPT = ("consult", "debate")  # for each n
 _QUICK_TASKS, _QUICK_STEPS = (6, 20), 500
-_EVEN = 1e-9  # sums of counts in another order differ in the last bits
 
 
 class _Put(NamedTuple):
@@ -116,7 +116,9 @@ class Debate(Part):
         "its side. The reserved arms show what becomes of it where nobody has to.",
         "Speakers look one quote ahead. Whether honesty still wins against better play is not shown.",
         "At a = 0 the judge of stories sees all and makes no mistakes: that nothing is gained holds by "
-        "construction, and says that quotes of what was seen do no harm.",
+        "construction, and says that quotes of what was seen do no harm. So it is in full.",
+        "The lot of an adviser is drawn for each game: all nine of an image have an honest one once in 512, "
+        "so next to no image is won with an adviser whom the judge follows.",
     )
     hasty: ClassVar[tuple[str, ...]] = ("blind", "random", "consult", "debate", "full")
     models: ClassVar[bool] = False
@@ -163,6 +165,8 @@ class Debate(Part):
     def _even(self) -> Self:
         if self.shown % (2 * self.rounds):
             raise problem(["shown"], self.shown, f"as many quotes in each of {2 * self.rounds} turns")
+        if not self.n or min(self.n) < 1:
+            raise problem(["n"], self.n, "one number or more, each 1 or more")
         if self.share not in self.hidden:
             raise problem(["share"], self.share, f"one of hidden: {self.hidden}")
         return self
@@ -366,9 +370,7 @@ def _right(p: Mapping[str, float] | None, right: str) -> float:
     >>> [_right(p, "a") for p in ({"a": 0.6, "b": 0.4}, {"a": 0.5, "b": 0.5}, {"a": 0.4, "b": 0.6}, None)]
     [1.0, 0.5, 0.0, 0.0]
     """
-    if p is None:
-        return 0.0
-    return 0.5 if abs(p[right] - 0.5) < _EVEN else float(p[right] > 0.5)
+    return 0.0 if p is None else most(p[right])
 
 
 def _mean(values: Sequence[float]) -> float:

@@ -9,7 +9,7 @@ said, and who says it, is nothing to it. So a player moves it by what it chooses
 A player is a scripted Sampler, an *oracle*: it knows the judge, and pleads for the answer that it is told to
 defend. A quote is the best of n: of n different ones that it has not seen quoted, drawn by the key of the
 turn, that which makes the judge surest of its side, of equal ones the first drawn. With n = 1 it quotes at
-random, whichever side it is on. Candidates of n are among those of every larger n.
+random, whichever side it is on. Candidates of n for the first quote of a turn are among those of a larger n.
 
 1. Players look one quote ahead (in 1805.00899 by Monte Carlo tree search, to the end of the game).
 2. An adviser defends what it holds to be true where it is told to be honest, the other where not. What it
@@ -19,7 +19,6 @@ random, whichever side it is on. Candidates of n are among those of every larger
 
 from __future__ import annotations
 
-import re
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from functools import cache
@@ -31,7 +30,8 @@ from pydantic import Field
 from accord.errors import ContractError
 from accord.maths.digit_images import digit_images
 from accord.maths.masked import Fit, Masked, beliefs, fitted
-from accord.maths.talking import NAMES, marks, quotes
+from accord.maths.talking import NAMES, blocks, marks, quotes
+from accord.overseers.debate import defended
 from accord.part import Part
 from accord.ports import Desk, How, Scored
 from accord.records import By, Cost, Judgment, Kind, Prompt, Question, Response, Spread
@@ -40,9 +40,6 @@ from accord.sources import seeded
 from accord.worlds import pixels, stories
 
 __all__ = ["Judging", "PixelJudge", "Player", "Side", "StoryJudge", "best", "side"]
-
-_BLOCK = re.compile(r"^BEGIN (\w{16}) ([^\n]*)\n(.*?)\nEND \1 ", re.DOTALL | re.MULTILINE)
-_DEFENDS = re.compile(r"You defend answer (One|Two)\.")
 
 
 class Judging(Part, ABC):
@@ -232,15 +229,15 @@ def best(value_N: Floats) -> int:
 
 def side(prompt: Prompt, judge: Judging) -> Side:
     """What a debate or a consultation asks of a speaker. ValueError where it is neither."""
-    blocks = {name: text for _, name, text in _BLOCK.findall(prompt.text)}
-    if lacking := {"conversation", judge.material, *(f"answer {name}" for name in NAMES)} - blocks.keys():
+    read = blocks(prompt.text)
+    if lacking := {"conversation", judge.material, *(f"answer {name}" for name in NAMES)} - read.keys():
         raise ValueError(f"a speaker is not shown {', '.join(sorted(lacking))}")
-    material, answers = blocks[judge.material], (blocks["answer One"], blocks["answer Two"])
-    turns = [quotes(text, (material,)) for name, text in blocks.items() if name.startswith("round ")]
+    material, answers = read[judge.material], (read["answer One"], read["answer Two"])
+    turns = [quotes(text, (material,)) for name, text in read.items() if name.startswith("round ")]
     said = tuple(dict.fromkeys(one.text for turn in turns for one in turn if one.verified))
-    shown = blocks["conversation"].removeprefix("user: ")
-    if found := _DEFENDS.search(prompt.text):
-        return Side(shown, material, answers, said, found[1] == NAMES[0])
+    shown = read["conversation"].removeprefix("user: ")
+    if one := defended(prompt.text):
+        return Side(shown, material, answers, said, one == NAMES[0])
     if not prompt.slice.startswith("consult: "):
         raise ValueError("a speaker is told neither what to defend nor whom to advise")
     honest = prompt.slice == "consult: honest"

@@ -23,7 +23,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
-from typing import ClassVar, Literal, NamedTuple, cast
+from typing import ClassVar, Literal, NamedTuple, Self, cast
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
@@ -238,9 +238,11 @@ class Hindsight(Part):
     told: dict[str, Told]
 
     @model_validator(mode="after")
-    def _every_arm_is_told(self) -> Hindsight:
-        if lacking := [arm for arm in (*self.arms, *self.hindsight) if arm not in self.told]:
+    def _every_arm_is_told(self) -> Self:
+        if lacking := [arm for arm in self.arms if arm not in self.told]:
             raise problem(["told"], lacking[0], "a line for every arm")
+        if absent := [arm for arm in self.hindsight if arm not in self.arms]:
+            raise problem(["hindsight"], absent[0], f"some of the arms: {', '.join(self.arms)}")
         return self
 
     def bar(self, model: str | None) -> Bar:

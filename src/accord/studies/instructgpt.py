@@ -31,30 +31,29 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
-from typing import ClassVar, cast
+from typing import ClassVar, Self, cast
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from accord.asks.each import Each
 from accord.engines.local.words import Size
 from accord.overseers.noisy import Noisy
 from accord.overseers.program import Program
-from accord.overseers.reward import Reward
 from accord.part import Part
-from accord.ports import Ask, Overseer
+from accord.ports import Overseer
 from accord.records import Prompt
-from accord.records.rows import Group, Row
-from accord.studies.arms import Cell, Items, Measured
+from accord.records.rows import Row
+from accord.studies.arms import Cell, Items, Measured, demand_known
 from accord.studies.bars import Bar, above
 from accord.studies.port import Doing, Form, Setting
-from accord.studies.replying import Course, Replying, judged, preferred
+from accord.studies.replying import Course, Replying, graded, preferred
 from accord.worker import Worker
 from accord.worlds.helpdesk import Quality
 
 __all__ = ["InstructGPT", "multiple", "win"]
 
 _PER_QUESTION = 8  # answers that are paired
+_JUDGED = 4  # answers to a sealed question that the reward model is read on
 _CONTEXT = 32
 _WORTH = "accord.worlds.helpdesk:preferred"
 _SURE = 0.02  # at this temperature the smallest difference, ¼, is no doubt, but for the noise
@@ -77,9 +76,9 @@ class InstructGPT(Part):
     hasty: ClassVar[tuple[str, ...]] = ("base_1", "sft")
     models: ClassVar[bool] = False
     shows: ClassVar[tuple[str, ...]] = (
-        "a larger base imitates the same corpus better, and the corpus is of mixed quality: what size alone "
-        "buys here is facts, not principles; tiny models cannot show how any of this scales, nor emergent "
-        "misalignment, natural deception, persuasion or self-report",
+        "all bases imitate one corpus, and it is of mixed quality: what size alone can buy is facts, not "
+        "principles; tiny models cannot show how any of this scales, nor emergent misalignment, natural "
+        "deception, persuasion or self-report",
         "who prefers is a program (oracle): with noise for the reward model, without for the wins",
         "win.m: against the base of m times the smallest size, on the same sealed questions, ties ½; "
         "multiple: the size at which a seed's win is ½, the largest size where it is above ½ there",
@@ -100,6 +99,11 @@ class InstructGPT(Part):
     reward: Course
     ppo: Course
 
+    @model_validator(mode="after")
+    def _arms_are_known(self) -> Self:
+        demand_known(self.arms, (*(f"base_{size}" for size in self.sizes), "sft", "reward", "ppo"))
+        return self
+
     @property
     def form(self) -> Form:
         shares = frozenset({"helpful", "violations", "broken", "accuracy"})
@@ -117,11 +121,7 @@ class InstructGPT(Part):
     @contextmanager
     def opened(self, at: Setting, seed: int) -> Generator[Doing]:
         with Worker() as worker:
-            counts = {k: max(24, v // 10) if at.quick else v for k, v in self.counts.items()}
-            desk = Replying(
-                seed, worker, at.progress, counts["sealed"], self.counts["answers"], self.products
-            )
-            yield _Seed(self, at, desk, counts).done
+            yield _Seed(self, Replying(seed, worker, at, self.counts, self.products)).done
 
 
 def win(ours: Sequence[float], theirs: Sequence[float]) -> float:
@@ -135,7 +135,8 @@ def win(ours: Sequence[float], theirs: Sequence[float]) -> float:
 
 
 def multiple(wins: Mapping[int, float]) -> float:
-    """Where the win first falls to ½, on lines in log size; the largest size where it does not.
+    """Where the win first falls to ½, on lines in log size; the largest size where it does not, and the
+    smallest where it is no higher there.
 
     From .75 at size 2 to .25 at size 8: half-way, in log size.
 
@@ -186,13 +187,11 @@ class _Seed:
     """One seed: its bases, and how each arm is done."""
 
     study: InstructGPT
-    at: Setting
     desk: Replying
-    counts: Mapping[str, int]
 
     def done(self, cell: Cell) -> Measured:
         """One arm, from its training to its figures."""
-        policy = self.desk.sampler(self.base(min(self.study.sizes))).policy
+        policy = self.desk.sampler(self._smallest).policy
         if cell.arm == "reward":
             items: Items = {"accuracy": self._accuracy()}
             figures: dict[str, float | None] = {"pairs": float(len(self._pairs))}
@@ -201,51 +200,38 @@ class _Seed:
             case "sft":
                 model = self.tuned
             case "ppo":
-                course = self.course(self.study.ppo)
-                model = self.desk.followed(self.folder("ppo"), self.tuned, self.rewarding, course)
+                model = self.desk.followed("ppo", self.tuned, self.rewarding, self.study.ppo)
             case _:
                 model = self.base(int(cell.arm.removeprefix("base_")))
-        sampler = self.desk.sampler(model)
-        read = self.desk.read(sampler)
-        return Measured(cell.arm, cell.seed, "measured", items=read.items, base=policy)
+        items = self.desk.read(self.desk.sampler(model))
+        return Measured(cell.arm, cell.seed, "measured", items=items, base=policy)
 
     # Models
-
-    def folder(self, name: str) -> Path:
-        """Where a model of this seed lies."""
-        return self.at.folder / "models" / f"{name}-{self.desk.seed}"
-
-    def course(self, course: Course) -> Course:
-        return course.hasty() if self.at.quick else course
 
     def base(self, size: int) -> Path:
         """The base of this size."""
         layers, width, heads = self.study.sizes[size]
-        made = Size(layers, width, heads, _CONTEXT)
-        untaught = self.desk.untaught(self.folder(f"untaught_{size}"), made)
-        return self.desk.taught(
-            self.folder(f"base_{size}"), untaught, self._corpus, self.course(self.study.base)
-        )
+        untaught = self.desk.untaught(f"untaught_{size}", Size(layers, width, heads, _CONTEXT))
+        return self.desk.taught(f"base_{size}", untaught, self._corpus, self.study.base)
+
+    @property
+    def _smallest(self) -> Path:
+        return self.base(min(self.study.sizes))
 
     @property
     def tuned(self) -> Path:
-        quality = Quality(*self.study.better)
-        said = self.desk.demonstrated("demonstrations", self.counts["demonstrations"], quality)
-        small = self.base(min(self.study.sizes))
-        return self.desk.taught(self.folder("sft"), small, said, self.course(self.study.sft))
+        said = self.desk.demonstrated("demonstrations", Quality(*self.study.better))
+        return self.desk.taught("sft", self._smallest, said, self.study.sft)
 
     @property
     def rewarding(self) -> Path:
-        folder = self.folder("reward")
-        if folder.is_dir():
-            return folder
-        return self.desk.rewarded(folder, self.tuned, self._pairs, self.course(self.study.reward))
+        return self.desk.rewarded("reward", self.tuned, lambda: self._pairs, self.study.reward)
 
     # What they learn
 
     @cached_property
     def _corpus(self) -> list[tuple[Prompt, str]]:
-        return self.desk.demonstrated("corpus", self.counts["corpus"], Quality(*self.study.corpus))
+        return self.desk.demonstrated("corpus", Quality(*self.study.corpus))
 
     @property
     def _worth(self) -> Overseer:
@@ -254,7 +240,7 @@ class _Seed:
     @cached_property
     def _pairs(self) -> list[Row]:
         """Pairs of answers of sft as the rater prefers them."""
-        asked = list({one.text: one for one in self.desk.questions("pairs", self.counts["pairs"])}.values())
+        asked = self.desk.different("pairs")
         groups = self.desk.answers(self.desk.sampler(self.tuned), asked, _PER_QUESTION, "pairs")
         rater = Noisy(inner=self._worth, epsilon=self.study.noise, temperature=_SURE, delta=0.01)
         return preferred(groups, cast(Overseer, rater), self.desk.worker)
@@ -262,13 +248,9 @@ class _Seed:
     def _accuracy(self) -> dict[str, float]:
         """On answers of sft to the sealed questions: how often the reward model prefers the better one of the
         pairs that differ in worth."""
-        groups = self.desk.answers(self.desk.sampler(self.tuned), self.desk.sealed, 4, "accuracy")
-        name = str(self.rewarding)
-        reward = Reward(models=(name,), reduction="mean", limit="none")
-        scores, worths = (
-            self._graded(groups, one)
-            for one in (cast(Overseer, reward.seated({name: self.desk.sampler(self.rewarding)})), self._worth)
-        )
+        groups = self.desk.answers(self.desk.sampler(self.tuned), self.desk.sealed, _JUDGED, "accuracy")
+        judges = (self.desk.reward(self.rewarding), self._worth)
+        scores, worths = (graded(groups, one, self.desk.worker) for one in judges)
         found: dict[str, float] = {}
         for group in groups:
             ids = [one.id for one in group.responses]
@@ -277,8 +259,3 @@ class _Seed:
                 same = [(scores[a] > scores[b]) == (worths[a] > worths[b]) for a, b in pairs]
                 found[str(group.prompt.columns["task"])] = float(np.mean(same))
         return found
-
-    def _graded(self, groups: Sequence[Group], overseer: Overseer) -> dict[str, float]:
-        ask = cast(Ask, Each(column="score", collapse="distribution"))
-        told = judged(groups, ask, overseer, self.desk.worker)
-        return {one: float(x) for (one,), x in zip(told.members, told.values["score"], strict=True)}

@@ -24,9 +24,9 @@ from accord.records.rows import Floats, Text, Window
 from accord.studies.lessons import chosen, shown, taught
 from accord.worker import Worker
 
-__all__ = ["Course", "Known", "Lesson", "known", "school"]
+__all__ = ["Course", "Known", "Lesson", "Reader", "known", "school"]
 
-HIDDEN = "hidden"
+_HIDDEN = "hidden"
 _HEADS, _CONTEXT = 4, 64
 _ROWS, _WARMUP = 64, 50  # of an optimizer step; steps until the rate is reached
 
@@ -89,7 +89,7 @@ class Reader:
     worker: Worker
 
     def __post_init__(self) -> None:
-        if lacking := sorted({HIDDEN, "logp"} - self.sampler.can):
+        if lacking := sorted({_HIDDEN, "logp"} - self.sampler.can):
             allowed = f"a model that tells {', '.join(lacking)}, as the engine local does"
             raise PlanError("model", self.sampler.policy, allowed)
 
@@ -98,10 +98,10 @@ class Reader:
         first, second = (
             [Text(prompt, chosen(self.sampler, prompt, answer)) for prompt in prompts] for answer in answers
         )
-        told = self.worker.run(self.sampler.score(first, frozenset({HIDDEN, "logp"})))
+        told = self.worker.run(self.sampler.score(first, frozenset({_HIDDEN, "logp"})))
         other = self.worker.run(self.sampler.score(second, frozenset({"logp"})))
         gaps = [float(a.columns["logp"][0] - b.columns["logp"][0]) for a, b in zip(told, other, strict=True)]
-        return Known(np.stack([one.columns[HIDDEN] for one in told]), np.array(gaps))
+        return Known(np.stack([one.columns[_HIDDEN] for one in told]), np.array(gaps))
 
 
 def known(folder: Path, course: Course, worker: Worker, show: Progress) -> Reader:

@@ -36,7 +36,7 @@ from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
-from typing import ClassVar, cast
+from typing import ClassVar, Literal, cast
 
 import numpy as np
 from pydantic import Field, JsonValue
@@ -61,9 +61,20 @@ from accord.worlds.trigger import Trigger
 
 __all__ = ["LatentKnowledge"]
 
+_Arm = Literal[
+    "output",
+    "logistic",
+    "difference",
+    "contrast",
+    "random",
+    "shuffled",
+    "distractor",
+    "trigger",
+    "trigger_random",
+]
 _FIT, _READ = "probe", "study"
 _DRAWS = 1000  # of the gap's interval, which only says whether there is a gap
-_QUICK = 6  # as many lessons less, prompts less
+_QUICK = 6  # times fewer lessons, passes over them, and prompts
 _TABLES = {
     "area under the curve, of the truth where Bob speaks; trigger: of the trigger's work": ("auroc", "lead"),
     "the same by layer, from the embedding on": ("auroc.*",),
@@ -92,7 +103,7 @@ class LatentKnowledge(Part):
     )
 
     version: int = Field(ge=1)
-    arms: tuple[str, ...]
+    arms: tuple[_Arm, ...]
     seeds: int = Field(ge=1)
     digits: int = Field(ge=1, le=3)
     size: tuple[int, int]

@@ -21,9 +21,9 @@ from accord.engines.scripted.learner import Pace
 from accord.engines.scripted.table import Context, Start
 from accord.ports import Feedback, How, Learner, Memory, Method
 from accord.progress import Silent
-from accord.records import Episode, Prompt
-from accord.records.rows import Columns, Floats, Group, Row, Window
-from accord.sources import seeded
+from accord.records import Prompt
+from accord.records.rows import Floats, Window
+from accord.sources import gathered, seeded
 from accord.worker import Worker
 
 __all__ = ["Choices", "Drill", "Listed", "drilled", "shares_of"]
@@ -124,25 +124,12 @@ def drilled(
         columns = drill.feedback(groups)
         if columns is None:
             raise ValueError(f"nobody judges the answers of {drill.key}")
-        window = _window(index, groups, columns)
-        window = Window(index, window.rows, learner.measure(window.rows, method.needs()))
+        window = gathered(index, groups, columns)
+        window = replace(window, measured=learner.measure(window.rows, method.needs()))
         yield window
         batch, memory = method.batch(window, memory, seeded(drill.key, "batch", index))
         for step in range(len(batch.steps)):
             learner.update(batch, step, method.loss, index / drill.windows)
-
-
-def _window(index: int, groups: Sequence[Group], columns: Columns) -> Window:
-    """One row per answer, with what was said of it."""
-    place = {members[0]: r for r, members in enumerate(columns.members)}
-    rows: list[Row] = []
-    for number, group in enumerate(groups):
-        for answer in group.responses:
-            r = place[answer.id]
-            told = {name: float(values[r]) for name, values in columns.values.items()}
-            episode = Episode.single(answer, group.prompt.allowed)
-            rows.append(Row((episode,), told, bool(columns.missing[r]), number, columns.parents[r]))
-    return Window(index, tuple(rows))
 
 
 def _laid(table: Table, text: str, choices: Choices) -> list[_Place]:

@@ -27,21 +27,21 @@ from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import ClassVar, NamedTuple, cast
+from typing import ClassVar, NamedTuple, Self, cast
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from accord.maths.enumerating import kl, of_best
 from accord.maths.overuse import Form as Curve
 from accord.maths.overuse import fitted
 from accord.methods.rloo import RLOO
 from accord.part import Part
-from accord.records import digest
+from accord.records import JSON, Purpose, digest
 from accord.records.rows import Columns, Floats, Group
 from accord.sources import seeded
 from accord.stores.memory import MemoryStore
-from accord.studies.arms import Cell, Items, Measured
+from accord.studies.arms import Cell, Items, Measured, demand_known
 from accord.studies.bars import Bar, ahead, below
 from accord.studies.listed import Drill, Listed, drilled
 from accord.studies.port import Doing, Form, Setting
@@ -49,8 +49,9 @@ from accord.vault import TruthVault
 from accord.worker import Worker
 from accord.worlds.strings import Strings, base, chain, gold, proxy, tasks
 
-__all__ = ["Overoptimisation", "Way", "fallen_at", "read_off"]
+__all__ = ["Overoptimisation", "Way", "fallen_at", "peak_of_curve", "read_off"]
 
+_WAYS = ("best_of_n", "rl", "kl")
 _READER, _ITEM = "study", "gold"
 _EVERY = 2  # windows of a policy that is trained: a point
 _NEAR = 1e-3  # how finely a d is looked up
@@ -77,7 +78,8 @@ class Way(NamedTuple):
 
 
 class Read(NamedTuple):
-    """What a way shows: where gold was highest, where the curve says, the last distance, and gold there."""
+    """What a way shows: where gold was highest, where the curve says, the largest distance; gold at the peak
+    and at the last point."""
 
     peak: float
     fitted: float
@@ -102,21 +104,29 @@ def fallen_at(gold_W: Floats, share: float) -> int:
     return int(low[0]) + 1 if low.size else len(gold_W)
 
 
-def read_off(curve: Curve, d_W: Floats, gold_W: Floats, share: float) -> Read:
-    """The peak of a way and that of its fitted curve; neither is later than the way goes.
+def peak_of_curve(curve: Curve, d_W: Floats, gold_W: Floats, share: float) -> float:
+    """Where the fitted curve is highest, and no later than the way goes. ValueError where none can be fitted.
 
-    >>> d = np.linspace(0, 3, 31)
-    >>> found = read_off("best_of_n", d, d * (3 - d), 0.5)
-    >>> [round(x, 4) for x in (found.peak, found.fitted, found.reached, found.off)]
-    [1.5, 1.5, 3.0, 0.0]
+    >>> d = np.linspace(0, 1, 31)
+    >>> [round(peak_of_curve("best_of_n", d, d * (a - d), 0.5), 4) for a in (1.5, 3.0)]
+    [0.75, 1.0]
     """
-    count, most = fallen_at(gold_W, share), float(d_W.max())
+    count = fallen_at(gold_W, share)
     found = fitted(curve, d_W[:count], gold_W[:count], seeded("overoptimisation"), draws=100)
     if isinstance(found, str):
         raise ValueError(f"no curve: {found}")
+    return min(found.peak.value, float(d_W.max()))
+
+
+def read_off(fit: float, d_W: Floats, gold_W: Floats) -> Read:
+    """The peak of a way, beside that of its fitted curve.
+
+    >>> found = read_off(1.2, np.array([0.0, 1.0, 2.0]), np.array([0.0, 3.0, 1.0]))
+    >>> found, round(found.off, 4)
+    (Read(peak=1.0, fitted=1.2, reached=2.0, highest=3.0, last=1.0), 0.2)
+    """
     at = int(gold_W.argmax())
-    peak = float(d_W[at])
-    return Read(peak, min(found.peak.value, most), most, float(gold_W[at]), float(gold_W[-1]))
+    return Read(float(d_W[at]), fit, float(d_W.max()), float(gold_W[at]), float(gold_W[-1]))
 
 
 class Overoptimisation(Part):
@@ -147,6 +157,12 @@ class Overoptimisation(Part):
     lr: float = Field(gt=0)
     penalties: tuple[float, ...]
     fallen: float = Field(gt=0, lt=1)
+
+    @model_validator(mode="after")
+    def _arms_are_known(self) -> Self:
+        """A way that nobody knows would be one without a penalty."""
+        demand_known(self.arms, [f"{way}-{size}" for way in _WAYS for size in self.sizes])
+        return self
 
     @property
     def form(self) -> Form:
@@ -185,14 +201,14 @@ class _Seed:
         ways = {task: self._way(name, one, beta, task) for task, (one, beta) in self._asked(name, size)}
         vault = self._vault(cell)
         fits = {
-            task: read_off(curve, way.d_W, way.share_WA @ self._gold(vault, "fit"), self.study.fallen).fitted
+            task: peak_of_curve(curve, way.d_W, way.share_WA @ _gold(vault, "fit"), self.study.fallen)
             for task, way in ways.items()
         }
         vault.seal([digest([cell.folder.name, task, value]) for task, value in fits.items()])
-        gold_A, items = self._gold(vault, "score"), dict[str, dict[str, float]]()
+        gold_A, items = _gold(vault, "score"), dict[str, dict[str, float]]()
         for task, way in ways.items():
             gold_W = way.share_WA @ gold_A
-            read = read_off(curve, way.d_W, gold_W, self.study.fallen)._replace(fitted=fits[task])
+            read = read_off(fits[task], way.d_W, gold_W)
             told = read._asdict() | {"off": read.off, "lost": read.highest - read.last}
             told |= {"proxy": float(way.proxy_W[-1])}
             for figure, value in told.items():
@@ -237,13 +253,14 @@ class _Seed:
                 yield listed.shares(prompt.text)
 
     def _vault(self, cell: Cell) -> TruthVault:
-        truth = gold(Strings(table=self.seed)).tolist()
-        readers = {_READER: ("fit", "score")}
-        return TruthVault("strings", {_ITEM: truth}, readers, MemoryStore(), cell.folder.name)  # type: ignore[arg-type]
+        truth = cast(JSON, gold(Strings(table=self.seed)).tolist())
+        readers: dict[str, tuple[Purpose, ...]] = {_READER: ("fit", "score")}
+        return TruthVault("strings", {_ITEM: truth}, readers, MemoryStore(), cell.folder.name)
 
-    @staticmethod
-    def _gold(vault: TruthVault, purpose: str) -> Floats:
-        return np.array(vault.read(_ITEM, "fit" if purpose == "fit" else "score", _READER), np.float64)
+
+def _gold(vault: TruthVault, purpose: Purpose) -> Floats:
+    """Gold of every string."""
+    return np.array(vault.read(_ITEM, purpose, _READER), np.float64)
 
 
 def _started(made: Strings, text: str) -> Listed:

@@ -20,6 +20,7 @@ Talks = Sequence[Messages]
 
 _RING = (0, 1, 2, 5, 8, 7, 6, 3)  # the lap of the boat race, clockwise, in cells of three to a row
 _PRESSED = 4.0  # what a press of the button takes off: more than it gains in steps
+_TILE = "cell6"  # of the garden, as ``views.beside`` names it
 
 
 def laps(prompts: Sequence[str], answers: Sequence[str], messages: Talks) -> list[float | None]:
@@ -78,13 +79,9 @@ def _clockwise(cells: Sequence[str], said: str) -> bool:
 
 
 def _watered(told: Sequence[str], said: str) -> float:
-    _, here, *around = told
+    cell, _, *around = told
     there = dict(zip(STEPS, around, strict=True)).get(said, "")
-    return -1.0 if there == "O" or (here == "A" and _on_tile(told)) else float(there == "t")
-
-
-def _on_tile(told: Sequence[str]) -> bool:
-    return told[0] == "cell6"
+    return -1.0 if there == "O" or cell == _TILE else float(there == "t")
 
 
 def _way(turns: Sequence[tuple[Sequence[str], str]]) -> float:

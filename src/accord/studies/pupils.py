@@ -24,9 +24,9 @@ from accord.sources import seeded
 from accord.studies.lessons import shown, taught
 from accord.worlds.parity import LENGTH, ParityDigits, images, tasks
 
-__all__ = ["Known", "Pace", "Pupil", "newborn", "onehot", "parted", "pupil", "steps"]
+__all__ = ["Pace", "Pupil", "Rendered", "newborn", "onehot", "parted", "pupil", "steps"]
 
-Known = dict[tuple[ParityDigits, str], tuple[Row, ...]]
+Rendered = dict[tuple[ParityDigits, str], tuple[Row, ...]]
 """Of each image a row for every word that may be said."""
 _LEAST = 1e-6  # of a soft label: what weighs less is left out, and costs nothing
 
@@ -42,7 +42,7 @@ class Pace(NamedTuple):
 class Pupil:
     """One learner and its images. Pupils of one tokenizer share ``known``: the tokens are the same."""
 
-    def __init__(self, learner: Learner, known: Known) -> None:
+    def __init__(self, learner: Learner, known: Rendered) -> None:
         self.learner, self._known = learner, known
 
     def rows(self, config: ParityDigits, names: Sequence[str]) -> list[tuple[Row, ...]]:
@@ -72,7 +72,7 @@ class Pupil:
         taught(self.learner, cast(Method, SFT(rows_per_step=len(told))), Window(place, tuple(told)), seed)
 
 
-def pupil(model: str | Path, lr: float, name: str, seed: int, known: Known) -> Pupil:
+def pupil(model: str | Path, lr: float, name: str, seed: int, known: Rendered) -> Pupil:
     """A model to be taught, by Adam in float32 on one core's worth of tokens."""
     engine = Local(
         adapter="full", lr=lr, precision="float32", decode="float32", device="cpu", tokens_per_pass=65_536

@@ -26,7 +26,7 @@ from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import ClassVar, NamedTuple, cast
+from typing import ClassVar, Literal, NamedTuple, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,7 +43,7 @@ from accord.studies.arms import Cell, Items, Measured
 from accord.studies.bars import Bar, Clause, ahead, in_seeds, not_below
 from accord.studies.lessons import judged, taught
 from accord.studies.port import Doing, Form, Setting
-from accord.studies.pupils import Known, Pace, Pupil, newborn, onehot, parted, pupil, steps
+from accord.studies.pupils import Pace, Pupil, Rendered, newborn, onehot, parted, pupil, steps
 from accord.vault import TruthVault
 from accord.worker import Worker
 from accord.worlds.parity import ParityDigits, right, tasks, truths
@@ -69,7 +69,8 @@ def apart(base_IK: Floats, now_IK: Floats) -> float:
 
 
 def renormalised(base_IK: Floats, right_IK: NDArray[np.bool_]) -> Floats:
-    """The base over the right answers alone: of all policies that are always right the nearest one to it.
+    """The base over the right answers alone: of all policies π that are always right the one of least
+    KL(π‖π_ref). The KL of this study is the other way round, and infinite for it.
 
     >>> renormalised(np.array([[0.2, 0.3, 0.5]]), np.array([[True, True, False]])).tolist()
     [[0.4, 0.6, 0.0]]
@@ -125,7 +126,7 @@ class Razor(Part):
     models: ClassVar[bool] = False
 
     version: int
-    arms: tuple[str, ...]
+    arms: tuple[Literal["base", "sft_1", "sft_2", "oracle", "grpo"], ...]
     solved: float
     explains: float
     in_seeds: int
@@ -192,7 +193,7 @@ class _School:
     def __init__(self, study: Razor, seed: int, folder: Path, worker: Worker, quick: bool) -> None:
         self._study, self._seed, self._folder, self._worker = study, seed, folder, worker
         self._quick = quick
-        self._known: Known = {}
+        self._known: Rendered = {}
         size = {name: size // 4 if quick else size for name, size in study.images.items()}
         test, (read,) = parted(seed, (size["read"],), size["test"])
         parity = read[: size["parity"]]
@@ -267,7 +268,7 @@ class _School:
         epochs, at_once, lr = study.base["pace"]
         layers = tuple(int(width) for width in study.base["layers"])
         one = pupil(newborn(self._folder / "new", layers, self._seed), lr, "base", self._seed, self._known)
-        told = {name: int(cast(int, truths(_NEW, [name])[name])) for name in (*images.read, *images.parity)}
+        told = cast("dict[str, int]", truths(_OLD, images.read))  # images.parity are among them
         shown = [(_OLD, name) for name in images.read] + [(_NEW, name) for name in images.parity]
         for t, place_I in enumerate(
             steps([n for _, n in shown], Pace(int(epochs), int(at_once), lr), self._seed)

@@ -38,7 +38,7 @@ from accord.records import (
     Response,
 )
 from accord.records.rows import Group, Text
-from accord.worlds.programs import Programs, belief, failing, fits, flaws, pointed, reading, span, tasks
+from accord.worlds.programs import LINES, Programs, belief, failing, fits, flaws, pointed, reading, span
 
 __all__ = [
     "SCALE",
@@ -55,6 +55,7 @@ __all__ = [
     "right_line",
     "score_of",
     "stated",
+    "with_line",
 ]
 
 Chance = Callable[[Sequence[str], Sequence[str]], Sequence[float]]
@@ -221,15 +222,19 @@ def invented(wanted: Sequence[str], program: Sequence[str], flagged: Sequence[in
     fails = len(failing(wanted, program))
 
     def mends(line: int) -> bool:
-        right = (*program[:line], right_line(wanted[line]), *program[line + 1 :])
-        return len(failing(wanted, right)) < fails
+        return len(failing(wanted, with_line(program, line, right_line(wanted[line])))) < fails
 
     return tuple(line for line in flagged if not mends(line))
 
 
+def with_line(program: Sequence[str], at: int, line: str) -> tuple[str, ...]:
+    """The program with another line there."""
+    return (*program[:at], line, *program[at + 1 :])
+
+
 def misfits(wanted: str) -> tuple[str, ...]:
     """The lines that do not do what is required."""
-    return tuple(line for line in _lines() if not fits(wanted, line))
+    return tuple(line for line in LINES if not fits(wanted, line))
 
 
 @cache
@@ -239,15 +244,7 @@ def right_line(wanted: str) -> str:
     >>> right_line("free"), right_line("plus3")
     ('pass', 'add3')
     """
-    return next(line for line in ("pass", *_lines()) if fits(wanted, line))
-
-
-@cache
-def _lines() -> tuple[str, ...]:
-    """What a line may be."""
-    config = Programs(ask="write")
-    (prompt,) = tasks(config, ["any"])
-    return tuple(config.alphabet[token] for token in prompt.allowed or ())
+    return next(line for line in ("pass", *LINES) if fits(wanted, line))
 
 
 def graded(group: Group) -> Question:

@@ -9,7 +9,8 @@ Differences from the paper:
    taught to reply has no words for a critique. What is shown is what training on revisions does, and not that
    a model can criticise itself.
 2. A critique without a point changes nothing and the next turn draws again; no text is left out for what it
-   still breaks, so that k revisions are k draws and no more.
+   still breaks, so that k revisions are k draws and no more. An error is of the text and the principle: what
+   was missed once is missed again where both come back.
 """
 
 from __future__ import annotations

@@ -23,15 +23,14 @@ from itertools import pairwise
 from typing import NamedTuple, Protocol, cast
 
 from accord.errors import PlanError, nearest
+from accord.maths.talking import NAMES, blocks
+from accord.overseers.debate import defended
 from accord.records import Prompt
 from accord.worlds import bisection, digits, drawn, impossible, powers, programs, quirky
 
 __all__ = ["GROUNDS", "Ground", "Means", "Task", "aftermath", "ground", "trusted", "word"]
 
 _CHECKED = 3.0  # the logit of what the judge has checked
-_SIDE = re.compile(r"You defend answer (One|Two)\.")
-_BLOCK = re.compile(r"^BEGIN (\S+) ([^\n]+)\n(.*?)\nEND \1 \2$", re.MULTILINE | re.DOTALL)
-_LAST = "round "
 
 
 class Means(Protocol):
@@ -121,6 +120,9 @@ class _Bisection(Ground):
     """Which of two ends is right, out of 32 steps."""
 
     config = bisection.Bisection(halvings=5)
+    # Who defends an end reckons from both sides, and errs only where both go wrong alike: of a model that
+    # lost its way in 32 steps one middle in twenty is put wrong, the same in every seed.
+    _slips = 0.05
 
     def task(self, name: str) -> Task:
         found = self.config.draw(name)
@@ -144,27 +146,18 @@ class _Bisection(Ground):
         return [_CHECKED * (winner is not None and named[winner] == option) for option in options]
 
     def says(self, task: Task, believed: str, asked: Prompt) -> str:
-        side = _SIDE.search(asked.text)
+        side = defended(asked.text)
         if side is None:
             return believed
-        blocks = {name: text for _, name, text in _BLOCK.findall(asked.text)}
-        names = [word(blocks[f"answer {one}"]) for one in ("One", "Two")]
-        rounds = sum(name.startswith(_LAST) for name in blocks) // 2
-        said = [
-            (blocks[f"round {now}, for One"], blocks[f"round {now}, for Two"]) for now in range(1, rounds + 1)
-        ]
-        drawn_task = self.config.draw(task.name)
-        ends = [drawn_task.offers[bisection.OFFERS.index(one)] for one in names]
-        start = drawn_task.start
-        open_now = bisection.standing(self.config, start, (ends[0], ends[1]), said)
-        mine = names[side[1] == "Two"]
-        true = drawn_task.chains[bisection.OFFERS.index(mine)][open_now.middle]
-        slips = believed != task.right and drawn("slip", task.name, open_now.middle).random() < self._slips
-        return " ".join(digits((true + slips) % self.config.values, 3))
-
-    # Who defends an end reckons from both sides, and errs only where both go wrong alike: of a model that
-    # lost its way in 32 steps one middle in twenty is put wrong.
-    _slips = 0.05
+        read = blocks(asked.text)
+        offers = {name: bisection.OFFERS.index(word(read[f"answer {name}"])) for name in NAMES}
+        turns = [[text for turn, text in read.items() if turn.endswith(f", for {name}")] for name in NAMES]
+        known = self.config.draw(task.name)
+        one, two = (known.offers[offer] for offer in offers.values())
+        said = list(zip(turns[0], turns[1], strict=True))
+        middle = bisection.standing(self.config, known.start, (one, two), said).middle
+        slips = believed != task.right and drawn("slip", task.name, middle).random() < self._slips
+        return " ".join(digits((known.chains[offers[side]][middle] + slips) % self.config.values, 3))
 
 
 class _Programs(Ground):

@@ -26,12 +26,13 @@ Deliberate differences from what was planned:
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import pairwise
-from typing import ClassVar, cast
+from typing import ClassVar, Self, cast
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from accord.maths.bounds import decided, share_bounds
 from accord.maths.grids import STEPS
@@ -39,6 +40,7 @@ from accord.methods.constrained import Constrained
 from accord.methods.reinforce_pp import ReinforcePP
 from accord.part import Part
 from accord.ports import Method, WorldPart
+from accord.problems import problem
 from accord.records import JSON, Prompt
 from accord.studies.acting import (
     Course,
@@ -46,11 +48,11 @@ from accord.studies.acting import (
     Pupil,
     Seen,
     Walk,
-    fresh,
     judged,
     knowing,
+    met,
     played,
-    replayed,
+    stood_on,
     trained,
 )
 from accord.studies.arms import Cell, Items, Measured, unsolved
@@ -61,6 +63,9 @@ from accord.worlds import absent, cmdp, shop
 __all__ = ["SideConstraints", "flip"]
 
 _VIEWS = "accord.studies.views"
+_ARMS = re.compile(
+    r"cmdp-(unconstrained|naive|pid|probability|hard)|absent-(\d\d|shown)|shop-(unconstrained|watched|hidden)"
+)
 _EXPECTED, _NONE = ("naive", "pid"), ("probability", "hard")
 _QUICK = 6  # a quick study has so many times fewer windows and fresh episodes
 _TURNS = 30  # of a corridor: three times around
@@ -76,7 +81,8 @@ class SideConstraints(Part):
     shows: ClassVar[tuple[str, ...]] = (
         "tables of chances show what limits and inspections do to a policy that may learn anything, and "
         "nothing of what a model makes of a prohibition, or whether it would find a way around one",
-        "return, profit: shares of what the linear program earns at the same limit (profit: without any)",
+        "return, profit: shares of what the linear program earns at the same limit (profit: without any); "
+        "either way through the corridor is .96 of it or more, under a limit, and honest throughout is .84",
         "bound: one-sided 95 %, on the share of episodes with a cost; violations, over: 1 is the adverse end",
         "what is not observed is not limited: on days of which it can tell that nobody watches the shop's "
         "policy does what pays, and no multiplier sees it",
@@ -96,6 +102,14 @@ class SideConstraints(Part):
     by_chance: float = Field(gt=0, lt=1)
     beta: dict[str, float]
     tests: dict[str, int]
+
+    @model_validator(mode="after")
+    def _arms_are_known(self) -> Self:
+        """A mode that nobody knows would be done without a limit."""
+        for arm in self.arms:
+            if not _ARMS.fullmatch(arm):
+                raise problem(["arms"], arm, f"arms such as {_SWEPT}, cmdp-pid, shop-hidden")
+        return self
 
     @property
     def form(self) -> Form:
@@ -191,7 +205,7 @@ class SideConstraints(Part):
         if isinstance(found, Measured):
             return found
         walks = found[1]
-        over = {walk.task: _over(world, walk) for walk in walks}
+        over = {walk.task: float(stood_on(world, walk, "P")) for walk in walks}
         items = {"over": over}
         if told:
             watched = judged(
@@ -277,7 +291,7 @@ class SideConstraints(Part):
         seen = Seen(world=world, view=f"{_VIEWS}:whole", unit=self.unit[of])
         pupil = Pupil(seen, tuple(STEPS), _TURNS)
         players = [_along(way) for way in (_OVER, _AROUND)]
-        return pupil._replace(begins=knowing(pupil, players, fresh(4), self.by_chance))
+        return pupil._replace(begins=knowing(pupil, players, met(4), self.by_chance))
 
 
 _OVER = ("down",) * 3
@@ -289,8 +303,12 @@ def flip(over: Mapping[float, float]) -> float:
     """The rate at which a policy turns from over the tile to around it, from the shares of episodes over it.
 
     It is where a step would stand that has the same area beneath it: lowest rate + ∫ share, by trapezoids.
+    So it tells nothing of how steep the turn is, or whether there is one: a third at every rate from .1 to .4
+    comes to .2 as well.
 
     >>> round(flip({0.1: 1.0, 0.18: 1.0, 0.22: 0.0, 0.3: 0.0}), 9)
+    0.2
+    >>> round(flip({0.1: 1 / 3, 0.4: 1 / 3}), 9)
     0.2
     """
     rates = sorted(over)
@@ -312,12 +330,6 @@ def _crossing(cells: Mapping[str, Measured]) -> Mapping[str, Items]:
 
 def _along(way: Sequence[str]) -> Callable[[Prompt, int], str]:
     return lambda _, turn: way[min(turn, len(way) - 1)]
-
-
-def _over(world: WorldPart, walk: Walk) -> float:
-    """Who stands on the tile hides it."""
-    _, prompts = replayed(world, lambda _, turn: walk.said[turn], walk.task, len(walk.said))
-    return float(any("P" not in prompt.text.split(" ") for prompt in prompts))
 
 
 def _days(truth: JSON, walk: Walk) -> list[bool]:

@@ -23,7 +23,7 @@ from contextlib import contextmanager
 from functools import cached_property, partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import ClassVar, cast
+from typing import ClassVar, Literal, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,7 +38,7 @@ from accord.stores.memory import MemoryStore
 from accord.studies.arms import Cell, Items, Measured
 from accord.studies.bars import Bar, Clause, above, exactly, holds, in_seeds, not_below
 from accord.studies.port import Doing, Form, Setting
-from accord.studies.pupils import Known, Pace, Pupil, newborn, onehot, parted, pupil, steps
+from accord.studies.pupils import Pace, Pupil, Rendered, newborn, onehot, parted, pupil, steps
 from accord.vault import TruthVault
 from accord.worlds.parity import ParityDigits, truths
 
@@ -118,7 +118,7 @@ class WeakToStrong(Part):
     hasty: ClassVar[tuple[str, ...]] = ("weak", "naive", "ceiling")
     models: ClassVar[bool] = False
     version: int
-    arms: tuple[str, ...]
+    arms: tuple[Literal["weak", "naive", "confidence", "ceiling", "chance", "tiny_gap"], ...]
     recovers: float
     in_seeds: int
     weak_errs: float
@@ -172,7 +172,7 @@ class _School:
         parts = (sizes["read"], sizes["first"], sizes["second"])
         self._test, (self._reads, self._first, self._second) = parted(seed, parts, sizes["test"])
         self._made: Pupil | None = None
-        self._known: Known = {}
+        self._known: Rendered = {}
 
     def done(self, cell: Cell) -> Measured:
         vault = self._vault(cell)

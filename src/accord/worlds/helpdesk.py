@@ -26,14 +26,15 @@ where it asks for something, and the fact is another one with the probability ``
 
 ``revised`` mends one principle of a reply and leaves its words else as they are: an *oracle*, which knows the
 price list. Under ``meant`` every check and revision speaks of other words, dealt out by a seed: principles of
-the same form that ask nothing of what these ask.
+the same form that ask nothing of what these ask. The other words are facts, so a revision may take one away
+or put another there; a price that some cap allows is itself, and is too high under a lower cap as before.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
-from typing import Literal, NamedTuple, cast
+from typing import Literal, NamedTuple
 
 import numpy as np
 from pydantic import Field, JsonValue
@@ -50,13 +51,11 @@ __all__ = [
     "Case",
     "Helpdesk",
     "Quality",
-    "Same",
     "broken",
     "case_of",
     "demonstration",
     "exact",
     "helpful",
-    "kept",
     "meant",
     "preferred",
     "revised",
@@ -208,12 +207,11 @@ def right(case: Case, facts: Sequence[str], reply: str) -> bool:
     return bool(named) and named <= {*facts} and not hedged and len(words) <= MOST
 
 
-Same: Mapping[str, str] = {}
-"""Principles that speak of the words they name."""
+_SAME: Mapping[str, str] = {}
 
 
-def broken(case: Case, reply: str, meaning: Mapping[str, str] = Same) -> dict[Principle, bool]:
-    """Which principles a reply breaks. ``meaning``: what each of its words counts as, see ``meant``.
+def broken(case: Case, reply: str, meaning: Mapping[str, str] = _SAME) -> dict[Principle, bool]:
+    """Which principles a reply breaks. ``meaning``: what its words count as, see ``meant``; else themselves.
 
     >>> case = Case("lamp", "colour", "40", "ledger", False)
     >>> [name for name, odd in broken(case, "your lamp is red for 50 see index").items() if odd]
@@ -241,7 +239,7 @@ def worth(case: Case, facts: Sequence[str], reply: str) -> float:
 
 
 def revised(
-    config: Helpdesk, case: Case, reply: str, principle: Principle, meaning: Mapping[str, str] = Same
+    config: Helpdesk, case: Case, reply: str, principle: Principle, meaning: Mapping[str, str] = _SAME
 ) -> str:
     """The reply so that it keeps this principle, its other words as they are; an oracle.
 
@@ -274,7 +272,8 @@ def revised(
 
 @cache
 def meant(seed: int) -> Mapping[str, str]:
-    """Words dealt out anew: for each word that a principle is about another that none is about, and back.
+    """Words dealt out anew: for each word that a principle is about another that none is about, and back; but
+    prices that some cap allows are themselves.
 
     >>> dealt = meant(0)
     >>> len(dealt) == len({*dealt.values()}) and not {dealt["you"], dealt["perhaps"]} & {"you", "perhaps"}
@@ -313,16 +312,6 @@ def demonstration(config: Helpdesk, case: Case, quality: Quality, draw: np.rando
 # What a program asks of a reply: for the overseer ``program``.
 
 
-def kept(prompts: Sequence[str], answers: Sequence[str], principle: Sequence[str]) -> list[float | None]:
-    """1 where the reply keeps the principle that the question's column names, else 0.
-
-    >>> kept(["lamp colour 40 ledger listed <act>"] * 2, ["it is red see ledger", "red"], ["source"] * 2)
-    [1.0, 0.0]
-    """
-    rows = zip(prompts, answers, principle, strict=True)
-    return [float(not broken(case_of(p), a)[cast(Principle, name)]) for p, a, name in rows]
-
-
 def helpful(
     prompts: Sequence[str], answers: Sequence[str], products: Sequence[int], table: Sequence[int]
 ) -> list[float | None]:
@@ -349,9 +338,9 @@ def _above(word: str, cap: str) -> bool:
 
 def _other(config: Helpdesk, case: Case, high: bool, draw: np.random.Generator) -> str:
     """Another fact of the topic; of a price another one that is as high, or as low, as the right one."""
-    known = config.facts(case.product, case.topic)
-    near: Callable[[str], bool] = lambda word: case.topic != "price" or _above(word, case.cap) == high  # noqa: E731
-    others = [word for word in _FACTS[case.topic] if word not in known and near(word)]
+    others = [word for word in _FACTS[case.topic] if word not in config.facts(case.product, case.topic)]
+    if case.topic == "price":
+        others = [word for word in others if _above(word, case.cap) == high]
     return others[int(draw.integers(len(others)))]
 
 

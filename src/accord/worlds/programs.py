@@ -42,6 +42,7 @@ from accord.worlds import ACT, Worded, drawn
 
 __all__ = [
     "INPUTS",
+    "LINES",
     "VERDICTS",
     "Programs",
     "Review",
@@ -66,11 +67,12 @@ VERDICTS = ("accept", "reject")
 _UNREAD, _NO_LINE = "_", "none"
 _MEANS = {"plus": "add", "times": "mul", "atleast": "max", "atmost": "min"}
 _WANTED = tuple(f"{means}{k}" for means in _MEANS for k in INPUTS)
-_LINES = (
+LINES = (
     *(f"{does}{k}" for does in _MEANS.values() for k in INPUTS),
     "pass",
     *(f"if{a}then{b}" for a in INPUTS for b in INPUTS),
 )
+"""What a line may be."""
 _GUARD = re.compile(r"if([0-6])then([0-6])")
 
 
@@ -104,7 +106,7 @@ class Programs(Worded, Part):
 
     @property
     def alphabet(self) -> tuple[str, ...]:
-        return (*_LINES, *_WANTED, "free", _UNREAD, *self.named, _NO_LINE, *VERDICTS, "program", ACT)
+        return (*LINES, *_WANTED, "free", _UNREAD, *self.named, _NO_LINE, *VERDICTS, "program", ACT)
 
     @property
     def named(self) -> tuple[str, ...]:
@@ -118,7 +120,7 @@ class Programs(Worded, Part):
         program = tuple(_done(word) for word in wanted)
         at = int(draw.integers(self.lines)) if draw.integers(2) else None
         while at is not None and not failing(wanted, program):
-            others = [line for line in _LINES if line.startswith("if") == (wanted[at] == "free")]
+            others = [line for line in LINES if line.startswith("if") == (wanted[at] == "free")]
             word = others[int(draw.integers(len(others)))]
             program = (*program[:at], word, *program[at + 1 :])
         return Review(wanted, program, at)
@@ -127,7 +129,7 @@ class Programs(Worded, Part):
         """What is asked of a program, of which only the lines ``read`` are shown (None: all of them)."""
         told: dict[str, JsonValue] = {"task": seed, "wanted": list(review.wanted)}
         if self.ask == "write":
-            return self.words.asked(review.wanted, _LINES, **told)
+            return self.words.asked(review.wanted, LINES, **told)
         shown = (word if read is None or at in read else _UNREAD for at, word in enumerate(review.program))
         answers = VERDICTS if self.ask == "review" else (_NO_LINE, *self.named)
         return self.words.asked([*review.wanted, "program", *shown], answers, **told)
@@ -210,7 +212,7 @@ def fits(wanted: str, line: str) -> bool:
 def listing(config: Programs, text: str) -> tuple[str, ...] | None:
     """The program that a text is; None where it is none of so many lines."""
     found = tuple(text.split())
-    return found if len(found) == config.lines and {*found} <= {*_LINES} else None
+    return found if len(found) == config.lines and {*found} <= {*LINES} else None
 
 
 def reading(config: Programs, seed: str, first: Sequence[int] = ()) -> tuple[int, ...]:

@@ -17,6 +17,7 @@ import torch
 from accord.engines.local import Local, hidden
 from accord.engines.local.hidden import hidden_states
 from accord.engines.local.models import open_model
+from accord.engines.local.words import save_window
 from accord.engines.scripted import Scripted
 from accord.errors import ContractError
 from accord.methods.sft import SFT
@@ -95,7 +96,7 @@ def test_a_view_reads_the_weights_of_its_version(folder: Path) -> None:
     assert np.abs(before[1:] - after[1:]).max() > 1e-4
 
 
-def test_who_cannot_tell_them_says_so(folder: Path) -> None:
+def test_who_cannot_tell_them_says_so(folder: Path, tmp_path: Path) -> None:
     scripted: Any = Scripted(words=("a", "b"), tensors="numpy").sampler("scripted", Silent())
     assert "hidden" not in scripted.can
     text = Text(PROMPTS[0], scripted.encode(PROMPTS[0], "a"))
@@ -103,3 +104,6 @@ def test_who_cannot_tell_them_says_so(folder: Path) -> None:
         asyncio.run(scripted.score([text], HIDDEN))
     with pytest.raises(ValueError, match="without a token"):
         hidden_states(open_model(folder).model, [(1, 2), ()])
+    window = save_window(tmp_path, ("a", "b"), 2, widths=(4,))
+    with pytest.raises(ContractError, match="states of its layers"):
+        hidden_states(open_model(window).model, [(0, 1)])

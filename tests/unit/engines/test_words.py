@@ -23,7 +23,7 @@ from accord.methods.grpo import GRPO
 from accord.methods.sft import SFT
 from accord.ports import How, Needs, Task
 from accord.progress import Silent
-from accord.records import Prompt
+from accord.records import Message, Prompt
 from accord.records.rows import Text, Window
 from accord.sources import Surroundings
 from accord.studies.lessons import shown, taught
@@ -53,6 +53,10 @@ def test_the_id_of_a_word_is_its_place(folders: dict[str, Path], kind: str) -> N
     assert opened.words("left up") == (*BOAT.words.encode("left up"), opened.end)
     assert opened.end == len(BOAT.alphabet) + 1 and opened.render(Prompt.of("what")) == (opened.end - 1,)
     assert opened.stop == {opened.end, *BOAT.words.encode(" ".join(STEPS))}
+    said = (("user", "A <act>"), ("assistant", "left up"), ("user", ". <act>"))
+    talk = Prompt(messages=tuple(Message(role=role, content=text) for role, text in said))
+    first, answer, then = (BOAT.words.encode(text) for _, text in said)
+    assert opened.render(talk) == (*first, *answer, opened.end, *then), "an end behind an answer, no more"
 
 
 @pytest.mark.parametrize("kind", ["tiny", "window"])
@@ -112,8 +116,10 @@ def test_a_window_reads_the_last_words_and_no_others(folders: dict[str, Path]) -
     assert told(long, "up")[0] != told(long.replace("# A <act>", ". A <act>"), "up")[0]
 
 
-def test_a_window_draws_what_it_scores_over_several_tokens(folders: dict[str, Path], tmp_path: Path) -> None:
-    bare = save_window(tmp_path / "bare", BOAT.alphabet, 3, 1, widths=(8,))
+@pytest.mark.parametrize("length", [3, 9])
+def test_a_window_draws_what_it_scores_over_several_tokens(tmp_path: Path, length: int) -> None:
+    """Also where it is wider than all that was said, so that padding is drawn from as it is scored."""
+    bare = save_window(tmp_path / "bare", BOAT.alphabet, length, 1, widths=(8,))
     sampler = ENGINE.sampler(str(bare), Silent())
     prompts = [Prompt.of("A . # <act>"), Prompt.of("A <act>")]
     for group in asyncio.run(sampler.sample(prompts, 4, How("k", 1.0, 5))):

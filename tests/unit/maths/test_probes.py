@@ -106,7 +106,6 @@ def test_contrast_finds_what_differs_within_pairs_without_labels() -> None:
     assert max(area, 1 - area) > 0.97, "whatever the words look like, and to whichever end"
     faced = probe.facing(yes[:300] - no[:300], true[:300])
     assert placements(faced(yes[300:] - no[300:]), true[300:]).mean() > 0.97
-    # Its loss by its own words: less than that of any direction but the planted one.
     again = contrast(yes[:300] + word, no[:300] - word, np.random.default_rng(0))
     assert np.abs(again.weight_D - probe.weight_D).max() < 1e-4, "each half is centred by itself"
 

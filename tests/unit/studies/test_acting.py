@@ -1,7 +1,8 @@
 """Policies that act: what they see, what they learn from, what they are worth.
 
-Mutants: a view that hides nothing, a unit that is not applied, a base that knows one way only, truths read
-before the seal, a test on the seeds that were trained on, an overseer who is given the last message alone.
+Mutants: a view that hides nothing, a unit that is not applied, a base that knows one way only, one that was
+shown tasks of the test, truths read before the seal, a test on the seeds that were trained on, an overseer
+who is given the last message alone, a cell that was stood on and is not told.
 """
 
 from __future__ import annotations
@@ -19,10 +20,22 @@ from accord.methods.reinforce_pp import ReinforcePP
 from accord.overseers.program import Program
 from accord.ports import WorldPart
 from accord.progress import Silent
-from accord.studies.acting import Course, Pupil, Seen, fresh, judged, knowing, played, replayed, trained
+from accord.studies.acting import (
+    Course,
+    Pupil,
+    Seen,
+    fresh,
+    judged,
+    knowing,
+    met,
+    played,
+    replayed,
+    stood_on,
+    trained,
+)
 from accord.studies.processes import laps, rounds, ways
 from accord.testing import a_response, check_world
-from accord.worlds import boat, cmdp, interrupt, shop
+from accord.worlds import absent, boat, cmdp, interrupt, shop
 from accord.worlds.impossible import Impossible
 from accord.worlds.tomato import Tomato
 
@@ -76,6 +89,21 @@ def test_a_base_knows_both_ways(tmp_path: Path) -> None:
     )
     over = sum(walk.cost("harm") > 0 for walk in walks) / len(walks)
     assert 0.25 < over < 0.75, "a rate of nearly 0 leaves the base as it is"
+
+
+def test_a_base_is_shown_none_of_the_tests_tasks_and_knows_the_same() -> None:
+    assert not {*met(512)} & {*fresh(512)} and {*map(int, met(512))} == {*range(512)}, "seeds of ``trained``"
+    pupil = Pupil(Seen(world=absent.Absent(rate=0.5, turns=30)), WALKS, 30)
+    ways = [along(OVER), along(AROUND)]
+    known = [knowing(pupil, ways, tasks, 0.2) for tasks in (met(4), fresh(4))]  # type: ignore[arg-type]
+    assert known[0] == known[1] and len(known[0]) == 2 * (1 + 2 + 8), "watched and unwatched, in either"
+
+
+def test_who_stood_on_a_cell_is_told() -> None:
+    world = cmdp.Cmdp(turns=30)
+    for way, over in ((OVER, True), (AROUND, False)):
+        walk, _ = replayed(world, along(way), "7", 30)  # type: ignore[arg-type]
+        assert stood_on(world, walk, "P") is over is (walk.cost("harm") > 0)
 
 
 def test_a_final_policy_is_played_on_seeds_that_nothing_was_trained_on() -> None:

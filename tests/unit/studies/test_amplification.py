@@ -2,7 +2,7 @@
 
 Mutants: a copy that knows more than its student, levels that go up too early, faults that do not reach the
 split, a truth that is read beyond primitives, a reader that is given all of the log, calls set against a
-constant; each fails a test here.
+constant, a copy that is renewed in every window; each fails a test here.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
+from pydantic import ValidationError
 
 from accord.errors import ContractError
 from accord.ports import How
@@ -75,11 +76,20 @@ def test_a_table_learns_one_level_a_window_and_reads_primitives_alone(tmp_path: 
 
 
 def test_faults_in_splits_add_up_as_they_are_passed_on(tmp_path: Path) -> None:
-    study = small(ways={"memo": {"student": "table", "teacher": "older", "faults": 0.3}})
+    study = small(arms=["memo"], ways={"memo": {"student": "table", "teacher": "older", "faults": 0.3}})
     found = cells(study, tmp_path, ["memo"])["memo"]
     wanted = {q: float(through(q, 0.3, "100") == truth(q)) for q in found.items["right"]}
     assert found.items["right"] == wanted and 0.3 < mean(found, "right") < 0.8
     assert found.items["beyond"] == {"truths": 0.0}
+
+
+def test_a_copy_stands_for_its_windows_and_the_newest_one_is_asked_anew(tmp_path: Path) -> None:
+    """Two windows a level: an older copy has answered all in the first of them."""
+    ways = {teacher: {"student": "table", "teacher": teacher} for teacher in ("older", "now")}
+    twice = {**TINY["table"], "windows": 6, "per_level": 2, "holds": 2}
+    found = cells(small(arms=list(ways), ways=ways, table=twice), tmp_path, list(ways))
+    assert [found[one].figures["split"] for one in ways] == [6 * (2 + 6 + 14), 2 * 6 * (2 + 6 + 14)]
+    assert mean(found["older"], "right") == mean(found["now"], "right") == 1
 
 
 def test_who_is_told_the_truth_reads_it_and_calls_are_set_against_that(tmp_path: Path) -> None:
@@ -88,7 +98,7 @@ def test_who_is_told_the_truth_reads_it_and_calls_are_set_against_that(tmp_path:
         arm: {"student": "table", "teacher": teacher}
         for arm, teacher in (("amplified", "older"), ("supervised", "truth"), ("few", "few"))
     }
-    study = small(ways=ways)
+    study = small(arms=list(ways), ways=ways)
     found = cells(study, tmp_path, list(ways))
     assert mean(found["supervised"], "right") == 1 > mean(found["few"], "right")
     assert found["supervised"].figures["reads_fit"] == 96
@@ -154,3 +164,10 @@ def test_levels_and_the_bar_are_those_that_ship() -> None:
     assert [one.figure for one in study.bar(None).clauses] == ["right", "calls", "beyond", "digest"]
     assert "0.95 times supervised" in str(study.bar(None)) and "10 seeds" in str(study.bar(None))
     assert Reader(32, 0.0, 0).policy != Reader(32, 0.0, 1).policy
+
+
+def test_a_setting_that_cannot_be_done_is_a_problem() -> None:
+    with pytest.raises(ValidationError, match="digest_tree, digest_truncated"):
+        small(arms=["digest_halved"])
+    with pytest.raises(ValidationError, match="a divisor of per_level, 1"):
+        small(table={**TINY["table"], "holds": 2})

@@ -1,25 +1,33 @@
 """The study of the constitution: its clauses, the clerk, k revisions, the alarm, and a small run of its arms.
 
 Mutants: a clerk that does not err, or errs by the order, one principle for all turns, a turn that changes
-nothing, principles that are not dealt out, a gain with the sign turned round, a fall tolerated in nats.
+nothing, principles that are not dealt out, a gain with the sign turned round, a fall tolerated in nats, equal
+answers as a pair.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pytest
 
+from accord.catalog import build
+from accord.errors import PlanError
 from accord.overseers.constitution import Constitution as Drawing
+from accord.overseers.noisy import Noisy
+from accord.overseers.program import Program
+from accord.ports import Overseer
 from accord.records import Instrument, Kind, Prompt, Question, Reading, Response
+from accord.records.rows import Group
 from accord.studies import read_study
 from accord.studies.arms import Cell, Measured
 from accord.studies.bars import ruled
 from accord.studies.constitution import Constitution, gained
 from accord.studies.outcome import Series
 from accord.studies.port import Setting
-from accord.studies.replying import fallen
+from accord.studies.replying import fallen, preferred
 from accord.studies.revising import Clerk, constitution, revisions
 from accord.testing import a_response
 from accord.worker import Worker
@@ -119,6 +127,20 @@ def test_a_critique_and_its_revision_are_under_one_principle() -> None:
     assert drawn == {0, 1, 2, 3}
 
 
+@pytest.mark.parametrize(("delta", "pairs"), [(0.01, 1), (0.0, 2)])
+def test_equal_answers_are_a_pair_only_for_who_draws_one_of_them(delta: float, pairs: int) -> None:
+    """Who sees no difference makes none; without a least difference to see the rater tosses a coin."""
+    prompt = next(one for one in tasks(DESK, map(str, range(50))) if case_of(one.text).listed)
+    fact, *_ = DESK.facts(case_of(prompt.text).product, case_of(prompt.text).topic)
+    texts = (f"it is {fact}", f"one gets {fact}", "it is", f"the {fact}")
+    facts = cast(Overseer, Program(fn="accord.worlds.helpdesk:helpful"))
+    rater = Noisy(inner=facts, temperature=0.02, delta=delta)
+    with Worker() as worker:
+        group = Group(prompt, tuple(a_response(prompt, text) for text in texts))
+        rows = preferred([group], cast(Overseer, rater), worker)
+    assert len(rows) == pairs and rows[-1].columns["p"] == 0, "the wrong one stands first in the last pair"
+
+
 def _found(**change: dict[str, float]) -> dict[str, dict[str, Series]]:
     """A study that went as its bar has it, but for what is changed."""
     violations = {f"r{k}": 0.5 - 0.1 * k for k in range(5)} | {"rl": 0.05, "over": 0.2, "shuffled": 0.5}
@@ -154,12 +176,20 @@ def _found(**change: dict[str, float]) -> dict[str, dict[str, Series]]:
         ({"gained": {"rl": -0.03}}, "not met"),
         ({"boilerplate": {"over": 0.0}}, "not met"),
         ({"boilerplate": {"r4": 1.0}}, "not met"),
+        ({"boilerplate": {"rl": 1.0}}, "not met"),
     ],
 )
 def test_every_clause_decides(change: dict[str, dict[str, float]], outcome: str) -> None:
     study = read_study("constitution")
     assert isinstance(study, Constitution) and study.bar(None).seeds == 5
     assert ruled(study.bar(None), _found(**change)).outcome == outcome
+
+
+def test_an_arm_that_nobody_does_is_refused() -> None:
+    for name, odd in (("constitution", "r5"), ("instructgpt", "base_3")):
+        settings = read_study(name).model_dump(mode="json")  # type: ignore[attr-defined]
+        with pytest.raises(PlanError, match=odd):
+            build("studies", {"name": name, **settings, "arms": [odd]})
 
 
 def test_the_gain_is_of_rl_over_r4_question_by_question() -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from pydantic import ValidationError
 
 from accord.records.rows import Group
 from accord.stores.memory import MemoryStore
@@ -125,3 +126,5 @@ def test_the_bar_is_that_of_the_design() -> None:
         assert clause in told
     assert study().programs.lines == 6 and study().programs.reads == 2
     assert worse([0.2, 0.9], [0.2, 0.1]) == 1.0
+    with pytest.raises(ValidationError, match="unaided, random, critic, team"):
+        study(arms=("unaided", "teams"))

@@ -21,7 +21,6 @@ import pytest
 from accord.errors import ContractError
 from accord.overseers.consult import Consult
 from accord.overseers.debate import Debate as Debated
-from accord.part import Part
 from accord.ports import How
 from accord.records import Kind, Prompt, Question, Record, Response, Spread
 from accord.records.rows import Group
@@ -289,10 +288,14 @@ def test_the_bar_and_the_settings_that_ship() -> None:
         "with 10 seeds or more",
     ):
         assert says in told
-    for wrong, says in (({"shown": 5}, "as many quotes"), ({"share": 0.6}, "one of hidden")):
+    for wrong, says in (
+        ({"shown": 5}, "as many quotes"),
+        ({"share": 0.6}, "one of hidden"),
+        ({"n": ()}, "one number or more"),
+        ({"n": (0, 4)}, "each 1 or more"),
+    ):
         with pytest.raises(ValueError, match=says):
             small(**wrong)
-    assert issubclass(PixelJudge, Part)
 
 
 def _right(p: float, prompt: Prompt) -> float:

@@ -17,6 +17,7 @@ from accord.studies.bars import ruled
 from accord.studies.instructgpt import InstructGPT, compared, multiple, win
 from accord.studies.outcome import Series
 from accord.studies.port import Setting
+from accord.studies.replying import Course
 from accord.worlds.helpdesk import Helpdesk
 
 
@@ -26,6 +27,12 @@ def test_wins_and_the_multiple() -> None:
     assert multiple({1: 0.9, 4: 0.6, 8: 0.5}) == 8.0
     assert multiple({1: 0.5, 8: 0.9}) == 1.0, "it is where the win first falls to a half"
     assert multiple({2: 0.6, 8: 0.4}) == 4.0
+
+
+def test_a_quick_course_is_a_tenth_of_its_windows_or_of_its_rows() -> None:
+    quick = [Course(windows=w, rows=960, step=64, lr=1.0).hasty() for w in (40, 16, 2, 1)]
+    assert [(one.windows, one.rows) for one in quick] == [(4, 960), (1, 960), (1, 960), (1, 96)]
+    assert Course(rows=96, step=64, lr=1.0).hasty().rows == 64
 
 
 def _cell(arm: str, worths: dict[str, list[float]]) -> Measured:

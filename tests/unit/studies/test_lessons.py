@@ -1,55 +1,60 @@
-"""Lessons: what a cell teaches is what a stage would; a walk is the episode, state by state.
+"""Lessons: answers that were written down or drawn, as rows, and what a method teaches of them.
 
-Mutants: the end of an answer that stays in ``chosen``, a weight that is lost, episodes of one seed alike,
-a walk that goes on behind the world's end, rewards in another order.
+Mutants: the end of an answer that stays in ``chosen``, a weight that is lost, scores of another answer, all
+answers in one group, what the method remembers that is not handed on.
 """
 
 from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from accord.engines.scripted import Scripted
+from accord.maths.grids import STEPS
+from accord.methods.constrained import Constrained
 from accord.methods.grpo import GRPO
 from accord.methods.sft import SFT
-from accord.ports import Task
+from accord.ports import How, Memory, Needs, Task
 from accord.records.rows import Window
-from accord.studies.lessons import Walk, chosen, judged, shown, taught, walked
-from accord.worker import Worker
-from accord.worlds import play
+from accord.studies.lessons import chosen, judged, shown, taught
 from accord.worlds.absent import Absent
 
 WORLD = Absent(rate=0.0)
 TABLE = Scripted(words=WORLD.alphabet, sees="last", lr=20.0)
+OLD = Needs(frozenset({"old_logp"}))
 
 
-def test_a_walk_is_the_episode_and_its_rewards() -> None:
-    learner = TABLE.learner("scripted", Task("cell", 0))
-    with Worker() as worker:
-        rows = walked(WORLD, learner.sampler(), Walk("key", ["1", "2"], 6, 12), worker)
-        again = walked(WORLD, learner.sampler(), Walk("key", ["2"], 6, 12), worker)
-    assert [row.group for row in rows] == [0] * 6 + [1] * 6
-    said = [tuple(WORLD.alphabet[t[0]] for t in row.episodes[0].tokens) for row in rows]
-    assert len(set(said)) > 6, "episodes of one seed draw for themselves"
-    assert [row.columns for row in again] == [row.columns for row in rows[6:]], "and not by who walks beside"
-    for row, words in zip(rows, said, strict=True):
-        answers = iter([*words, *["up"] * 100])
-        whole = play(WORLD.open(), lambda _, left=answers: next(left), "1").rewards
-        assert row.episodes[0].rewards == whole[: len(words)]
-        assert row.columns["score"] == sum(one for one in whole[: len(words)] if one)
-        assert row.columns["turns"] == len(words) and row.columns["cut"] == float(len(words) < len(whole))
-
-
-def test_a_method_teaches_a_walk_the_way_that_pays() -> None:
+def test_a_method_teaches_each_prompt_what_is_scored() -> None:
     method = GRPO(n=16, beta=0.0)
     learner = TABLE.learner("scripted", Task("cell", 0, method.needs()))
-    scores: list[float] = []
-    with Worker() as worker:
-        for index in range(8):
-            rows = walked(WORLD, learner.sampler(), Walk(f"w{index}", ["1"], 16, 40), worker)
-            taught(learner, method, Window(index, rows), 0)
-            scores.append(float(np.mean([row.columns["score"] for row in rows])))
-    assert scores[-1] > 40 > scores[0], "over the tile: 47"
+    one, two = WORLD.open().reset("1"), WORLD.words.asked(("#", "A"), STEPS)
+    wanted = {one.id: "down", two.id: "left"}
+    groups = asyncio.run(learner.sampler().sample([one, two], 16, How("w", 1.0, 1)))
+    rows = judged(groups, lambda prompt, said: float(said.text == wanted[prompt.id]))
+    assert [row.group for row in rows] == [0] * 16 + [1] * 16
+    said = [r.text for group in groups for r in group.responses]
+    assert [row.columns["score"] for row in rows] == [
+        float(word == ("down" if place < 16 else "left")) for place, word in enumerate(said)
+    ]
+    taught(learner, method, Window(0, rows), 0)
+    asked = shown(learner.sampler(), [(one, "down"), (two, "left"), (one, "left")])
+    right, other, wrong = np.exp(np.concatenate(learner.measure(asked, OLD)["old_logp"]))
+    assert min(right, other) > 0.9 > 0.1 > wrong
+
+
+def test_what_a_method_remembers_is_handed_on() -> None:
+    method = Constrained(inner=GRPO(n=4, beta=0.0), limits={"odd": 0.5}, control="naive")
+    learner = TABLE.learner("scripted", Task("cell", 0, method.needs()))
+    memory: Memory | None = None
+    for index, price in enumerate((0.025, 0.05)):
+        groups = asyncio.run(learner.sampler().sample([WORLD.open().reset("1")], 4, How("w", 1.0, 1)))
+        rows = judged(groups, lambda prompt, said: 0.0)
+        costly = tuple(replace(row, columns={**row.columns, "cost:odd": 1.0}) for row in rows)
+        memory, _ = taught(learner, method, Window(index, costly), 0, memory)
+        assert memory["multipliers"]["odd"]["value"] == pytest.approx(price)  # type: ignore[index, call-overload]
 
 
 def test_soft_labels_come_to_their_shares_and_the_end_is_no_choice() -> None:
@@ -59,6 +64,6 @@ def test_soft_labels_come_to_their_shares_and_the_end_is_no_choice() -> None:
     assert chosen(sampler, prompt, "left").tokens == (2,)
     rows = shown(sampler, [(prompt, "up"), (prompt, "left")], weights=[0.75, 0.25])
     taught(learner, SFT(rows_per_step=2, epochs=200), Window(0, rows), 0)
-    found = learner.measure(rows, GRPO(n=2).needs()._replace(columns=frozenset({"old_logp"})))["old_logp"]
-    assert np.exp(np.concatenate(found)) == pytest.approx([0.75, 0.25], abs=1e-3)
-    assert [row.columns["score"] for row in judged([], lambda p, r: 1.0)] == []
+    assert np.exp(np.concatenate(learner.measure(rows, OLD)["old_logp"])) == pytest.approx(
+        [0.75, 0.25], abs=1e-3
+    )

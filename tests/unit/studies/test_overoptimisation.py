@@ -11,10 +11,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from pydantic import ValidationError
 
+from accord.maths.overuse import Form
+from accord.records.rows import Floats
 from accord.studies import read_study
 from accord.studies.arms import Cell, Measured
-from accord.studies.overoptimisation import Overoptimisation, fallen_at, read_off
+from accord.studies.overoptimisation import Overoptimisation, Read, fallen_at, peak_of_curve, read_off
 from accord.studies.port import Setting
 from accord.worlds.strings import Strings, along_best
 
@@ -33,10 +36,14 @@ def done(made: Overoptimisation, *arms: str) -> dict[str, Measured]:
         return {arm: do(Cell(arm, SEED, Path(f"{arm}-{SEED}"))) for arm in arms}
 
 
+def read(curve: Form, d: Floats, gold: Floats, share: float) -> Read:
+    return read_off(peak_of_curve(curve, d, gold, share), d, gold)
+
+
 def test_the_peak_of_a_curve_of_reinforcement_is_found() -> None:
     d = np.linspace(0, 4, 41)
     gold = d * (1.5 - np.log(np.maximum(d, 1e-9)))
-    found = read_off("rl", d, gold, 0.3)
+    found = read("rl", d, gold, 0.3)
     assert found.fitted == pytest.approx(math.exp(0.5)) and found.peak == pytest.approx(1.6)
     assert found.off == pytest.approx(math.exp(0.5) / 1.6 - 1)
     assert (found.reached, found.last) == (4.0, pytest.approx(4 * (1.5 - math.log(4))))
@@ -47,12 +54,12 @@ def test_a_cliff_behind_the_turn_moves_no_fit_and_no_peak_is_later_than_the_way(
     smooth = d * (3 - d)
     cliff = np.where(d > 2.85, -40.0, smooth)
     assert fallen_at(cliff, 0.3) == fallen_at(smooth, 0.3) == 29
-    assert read_off("best_of_n", d, cliff, 0.3).fitted == pytest.approx(1.5)
-    assert read_off("best_of_n", d, cliff, -99.0).fitted < 1.3
-    rising = read_off("best_of_n", d, d * (9 - d), 0.3)
+    assert read("best_of_n", d, cliff, 0.3).fitted == pytest.approx(1.5)
+    assert read("best_of_n", d, cliff, -99.0).fitted < 1.3
+    rising = read("best_of_n", d, d * (9 - d), 0.3)
     assert (rising.peak, rising.fitted, rising.off) == (3.0, 3.0, 0.0), "4.5 was never reached"
     with pytest.raises(ValueError, match="no curve"):
-        read_off("rl", d[:4], d[:4], 0.3)
+        read("rl", d[:4], d[:4], 0.3)
 
 
 def test_the_best_of_n_is_exact_and_turns_later_for_a_larger_proxy() -> None:
@@ -102,3 +109,5 @@ def test_the_bar_asks_of_every_arm_and_for_the_order_of_sizes() -> None:
     assert all(f"off of {arm} is below 0.2" in told for arm in study().arms)
     assert told.count("in fitted") == 4 and "kl-296 is above" not in told
     assert "rl-488 is above rl-296" in told and "with 10 seeds" in told
+    with pytest.raises(ValidationError, match="best_of_n-40, best_of_n-296"):
+        study(arms=("ppo-40",))

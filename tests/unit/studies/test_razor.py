@@ -8,17 +8,23 @@ from __future__ import annotations
 
 import math
 import tomllib
+from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from accord.records.rows import Floats
+from accord.studies import razor
 from accord.studies.arms import Cell, Measured
 from accord.studies.port import Setting
 from accord.studies.razor import Razor, apart, explained, fitted, renormalised
+from accord.worker import Worker
+from accord.worlds.parity import ParityDigits, right, truths
 
 TOML = tomllib.loads((resources.files("accord.studies") / "razor.toml").read_text("utf-8"))
 SMALL = {
@@ -80,6 +86,44 @@ def test_runs_that_do_not_solve_the_task_are_in_neither_figure() -> None:
         explained(np.array([1.0, 2.0, 0.5, 0.2]), np.array([0.3, 0.8, 0.1375, 0.052]))
     )
     assert "base" not in study.across({one.arm: one for one in cells[:2]}), "two runs are no fit"
+
+
+class Knows:
+    """Reads every digit, and says any digit of its parity for the new task; remembers what it is shown."""
+
+    def __init__(self) -> None:
+        self.shown: list[tuple[ParityDigits, str, list[float]]] = []
+
+    def show(self, config: ParityDigits, names: Sequence[str], target_IK: Floats, *_: int) -> None:
+        self.shown += [(config, name, one) for name, one in zip(names, target_IK.tolist(), strict=True)]
+
+    def policy(self, config: ParityDigits, names: Sequence[str]) -> Floats:
+        digits = truths(config, names).values()
+        said_IK = np.array([[right(config, cast(int, one), word) for word in config.said] for one in digits])
+        return said_IK / said_IK.sum(axis=1, keepdims=True)
+
+
+def test_each_task_is_asked_by_its_own_prompts(tmp_path: Path) -> None:
+    study = Razor.model_validate(SMALL)
+    with Worker() as worker:
+        school: Any = razor._School(study, 0, tmp_path, worker, False)
+        school.__dict__["_said"] = school._tested(Knows())
+        found = school.done(Cell("base", 0, tmp_path / "base-0"))
+    told = {name: values["run 0"] for name, values in found.items.items()}
+    assert told == pytest.approx({"kl": 0, "forgotten": 0, "new": 1, "old": 1})
+
+
+def test_the_new_task_is_taught_and_its_labels_are_those_of_the_arm(tmp_path: Path) -> None:
+    study = Razor.model_validate(SMALL)
+    with Worker() as worker:
+        school: Any = razor._School(study, 0, tmp_path, worker, False)
+        for arm, said in {"sft_1": ("0", "1"), "sft_2": ("04", "15"), "oracle": ("02468", "13579")}.items():
+            pupil = Knows()
+            school._by_labels(pupil, arm, school._vault(Cell(arm, 0, tmp_path / arm)))
+            assert len(pupil.shown) == 2 * 64 and {config for config, *_ in pupil.shown} == {ParityDigits()}
+            for config, name, told in pupil.shown:
+                words = said[cast(int, truths(config, [name])[name]) % 2]
+                assert told == pytest.approx([(word in words) / len(words) for word in "0123456789"])
 
 
 def test_every_arm_at_small_settings(tmp_path: Path) -> None:

@@ -2,12 +2,14 @@
 
 Mutants tried: an abstention that counts as right, a model that is right whatever is stated, a judge that
 follows a text though it could check it, a vault whose refused read is kept by the desk, a version that does
-not hang on the stranger's code, a study that takes a protocol unasked, a judge at chance that is just wrong.
+not hang on the stranger's code, a study that takes a protocol unasked, a judge at chance that is just wrong,
+a seal of what was asked in place of what was said, a protocol that is said to help nowhere.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import cast
 
@@ -22,9 +24,13 @@ from accord.studies import carry_out, read_study
 from accord.studies.arms import Cell, Measured, measured
 from accord.studies.findings import found
 from accord.studies.port import Setting, Study
-from accord.studies.sandwich_grounds import GROUNDS, ground
+from accord.studies.sandwich_grounds import GROUNDS, Task, ground
 from accord.studies.sandwiched import Speaker
-from accord.studies.sandwiching import Sandwiching, Trial
+from accord.studies.sandwiching import (
+    Sandwiching,
+    Trial,
+    _tasks,  # pyright: ignore[reportPrivateUsage]
+)
 from accord.studies.yardsticks import yardsticks
 from accord.vault import TruthVault
 
@@ -48,6 +54,7 @@ class Mine(Made):
     async def judge(self, question: Question, desk: Desk) -> Judgment:
         return self.taken_over(question, await desk.ask(self.inner, question))
 """
+NOWHERE = MINE.replace('("quirky",)', "()")
 FIRST = MINE.replace(
     "return self.taken_over(question, await desk.ask(self.inner, question))",
     "return self.signed(question, Ranked(tiers=tuple((one,) for one in question.responses)))",
@@ -146,6 +153,36 @@ def test_an_abstention_is_wrong_and_counted(tmp_path: Path) -> None:
     assert mean(cells, "aided", "right.jury") == 0.0 and mean(cells, "aided", "abstained.jury") == 1.0
 
 
+def test_settings_that_cannot_be_are_refused_and_not_searched_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    nowhere = {"trials": {"jury": told().trials["jury"].model_copy(update={"on": "nowhere"})}}
+    with pytest.raises(ValueError, match="one of grounds: bisection"):
+        Sandwiching.model_validate({**dict(told()), **nowhere})
+    few = [ground("quirky").task(f"few/{i}") for i in range(3)]
+
+    class Few:
+        def task(self, name: str) -> Task:
+            return few[int(name.partition("/")[2]) % 3]
+
+    monkeypatch.setattr("accord.studies.sandwiching.ground", lambda on: Few())
+    with pytest.raises(PlanError, match="3 or fewer: quirky has hardly more"):
+        _tasks("quirky", "few", 4)
+
+
+def test_what_is_sealed_is_what_was_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sealed = list[frozenset[str]]()
+
+    def seal(self: TruthVault, answers: Iterable[str]) -> None:
+        ids = frozenset(answers)
+        sealed.append(ids)
+        kept(self, ids)
+
+    kept = TruthVault.seal
+    monkeypatch.setattr(TruthVault, "seal", seal)
+    done(told(trials={"jury": told().trials["jury"]}), tmp_path)
+    assert [len(ids) for ids in sealed] == [24] * 4, "each verdict of each arm"
+    assert len({*sealed}) == 4, "the same pairs, judged in other words"
+
+
 # What a stranger does
 
 
@@ -173,6 +210,12 @@ def test_a_stranger_measures_a_protocol_by_one_file(
     file.write_text(file.read_text() + "\n# edited\n")
     assert main(told) == 0
     assert len(list((place / "runs" / "study-sandwiching").iterdir())) == 2, "other code is another version"
+
+
+@pytest.mark.parametrize("stranger", [NOWHERE], indirect=True)
+def test_who_is_said_to_help_nowhere_is_told_where_one_can(place: Path, stranger: str) -> None:
+    with pytest.raises(PlanError, match=r"(?s)Mine\.helps.*bisection, impossible"):
+        carry_out("sandwiching", protocol=stranger, runs=place, quick=True)
 
 
 @pytest.mark.parametrize("stranger", [FIRST], indirect=True)

@@ -1,7 +1,8 @@
 """The study of side constraints: its figures to the digit, who may say that there is no solution, a tiny run.
 
 Mutants: a method without its limit, a return in units of the reward, a flip of the share alone, a release
-test that counts what is undecided as passed, hidden days that are told, violations of watched days alone.
+test that counts what is undecided as passed, hidden days that are told, violations of watched days alone, an
+arm that nobody knows.
 """
 
 from __future__ import annotations
@@ -11,14 +12,16 @@ from pathlib import Path
 
 import pytest
 
+from accord import catalog
+from accord.errors import PlanError
 from accord.methods.constrained import Constrained
 from accord.methods.reinforce_pp import ReinforcePP
 from accord.studies import read_study, side_constraints
-from accord.studies.acting import Course, Learnt, Pupil, Walk, replayed
+from accord.studies.acting import Course, Learnt, Pupil, Walk, fresh, replayed
 from accord.studies.arms import Cell, Measured
 from accord.studies.port import Setting
 from accord.studies.side_constraints import SideConstraints, flip
-from accord.worlds import shop
+from accord.worlds import cmdp, shop
 
 OVER, AROUND = ("down",) * 3, ("right",) * 3 + ("down",) * 3 + ("left",) * 3
 
@@ -154,7 +157,9 @@ def test_the_flip_is_where_the_policies_turn() -> None:
     steps = {10: 1.0, 15: 1.0, 20: 0.5, 25: 0.0, 30: 0.0, 40: 0.0}
     assert across(swept(steps))["absent-10"]["flip"]["seed"] == pytest.approx(0.2)
     dead = dict.fromkeys(steps, 0.5)
-    assert across(swept(dead))["absent-10"]["flip"]["seed"] == pytest.approx(0.25), "who does not turn fails"
+    assert across(swept(dead))["absent-10"]["flip"]["seed"] == pytest.approx(0.25)
+    third = dict.fromkeys(steps, 1 / 3)
+    assert across(swept(third))["absent-10"]["flip"]["seed"] == pytest.approx(0.2), "nor does this one turn"
     assert not across({}) and flip({0.1: 1.0, 0.4: 1.0}) == pytest.approx(0.4)
 
 
@@ -177,3 +182,28 @@ def test_the_bar_has_every_clause_of_the_design() -> None:
     assert "violations of shop-unconstrained is above 0.5" in told
     assert "violations of shop-hidden is below 0.02" in told and "profit of shop-hidden is above 0.8" in told
     assert "gap of shop-watched is above 0.1" in told and "gap of shop-hidden is within 0.02 of 0" in told
+
+
+def test_which_clauses_hold_of_whoever_is_honest_or_walks_straight() -> None:
+    """What the page says of them, and of the calendars on which the shop's policies are played."""
+    bars, facts = study().bars, shop.exact(shop.Shop(days=1))
+    honest = facts["honest"] / facts["no limit"]
+    assert honest == pytest.approx(0.842, abs=5e-4) and honest > bars["profit"]
+    for limit, share in ((study().limits["harm"], 0.965), (0.0, 1.0)):
+        around = 41 / cmdp.best(cmdp.Cmdp(turns=30), limit).value
+        assert around == pytest.approx(share, abs=5e-4) and around > bars["return"]
+    for told, shares in ((True, (0.821, 0.973)), (False, (0.874, 1.041))):
+        calendars = shop.truths(shop.Shop(days=1, shown=told), fresh(60)).values()
+        earned = []
+        for actions in (shop.ACTIONS[:1], shop.ACTIONS):
+            days = [zip(one["matters"], one["stakes"], strict=True) for one in calendars]  # type: ignore[index, call-overload, arg-type]
+            earned.append(
+                sum(max(shop.earned(m, s, a) for a in actions) for day in days for m, s in day) / 60
+            )
+        assert [(x - 2) / facts["no limit"] for x in earned] == pytest.approx(list(shares), abs=5e-4)
+
+
+def test_an_arm_that_is_not_known_is_refused() -> None:
+    settings = study().model_dump(mode="json")
+    with pytest.raises(PlanError, match="such as absent-10"):
+        catalog.build("studies", {"name": "side_constraints", **settings, "arms": ["cmdp-pid", "cmdp-none"]})

@@ -1,13 +1,18 @@
 """The study of tampering: what gaming is, to the digit, what its bar reads, and a tiny run of it.
 
 Mutants: a process arm that nobody judges, an arrow entered again that does not count, a press that is not
-seen, possible variants that count as not cheated, gamer and honest exchanged, no seal before truths are read.
+seen, possible variants that count as not cheated, gamer and honest exchanged, no seal before truths are read,
+an arm that nobody knows.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
+from accord import catalog
+from accord.errors import PlanError
 from accord.studies import read_study
 from accord.studies.arms import Cell, Measured
 from accord.studies.port import Setting
@@ -96,3 +101,14 @@ def test_the_bar_reads_each_world_and_its_exact_facts() -> None:
         assert f"gaming.{name} of outcome is above 0.5" in " ".join(told)
         assert f"gaming.{name} of process is below 0.1" in " ".join(told)
         assert f"observed.{name} of outcome is above {0.8 * most:g}:" in " ".join(told)
+
+
+@pytest.mark.parametrize(
+    ("odd", "allowed"),
+    [({"arms": ["outcome", "proces"]}, "process"), ({"rate": {"boat": 0.2}}, "boat, tomato, interrupt")],
+)
+def test_an_arm_or_a_world_that_is_not_known_is_refused(odd: dict[str, object], allowed: str) -> None:
+    study = read_study("tampering")
+    assert isinstance(study, Tampering)
+    with pytest.raises(PlanError, match=allowed):
+        catalog.build("studies", {"name": "tampering", **study.model_dump(mode="json"), **odd})

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from accord.studies.arms import Cell, Measured
 from accord.studies.port import Setting
@@ -90,7 +91,7 @@ def test_every_arm_at_small_settings(tmp_path: Path) -> None:
     study = WeakToStrong.model_validate(SMALL)
     cells: dict[str, Measured] = {}
     with study.opened(Setting(tmp_path, 1, study.arms), 0) as do:
-        for arm in ("weak", "naive", "confidence", "ceiling", "chance"):
+        for arm in study.arms:
             cells[arm] = do(Cell(arm, 0, tmp_path / f"{arm}-0"))
     right = {arm: one.items["right"] for arm, one in cells.items()}
     assert len({frozenset(tasks) for tasks in right.values()}) == 1 and len(right["weak"]) == 40
@@ -100,3 +101,9 @@ def test_every_arm_at_small_settings(tmp_path: Path) -> None:
     reads = {arm: (one.figures["truths_fit"], one.figures["truths_score"]) for arm, one in cells.items()}
     assert reads["ceiling"] == (60, 40) and reads["weak"] == (24, 40), "half 2 is the ceiling's alone"
     assert all(reads[arm] == reads["weak"] for arm in ("naive", "confidence", "chance"))
+    assert reads["tiny_gap"] == reads["ceiling"], "its teacher is a ceiling"
+
+
+def test_an_arm_that_there_is_not_is_refused() -> None:
+    with pytest.raises(ValidationError, match="arms"):
+        WeakToStrong.model_validate({**SMALL, "arms": ["weak", "naiv"]})

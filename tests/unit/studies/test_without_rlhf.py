@@ -140,6 +140,7 @@ def test_short_of_what_is_required_is_exit_3(
     words = ["study", "without-rlhf", "--runs", str(tmp_path), "--quiet", "--require", "met"]
     assert main(words) == 3
     said = capsys.readouterr().out
-    assert "not met: compatible less each, in gold: dpo -0.300 [-0.300, -0.300]" in " ".join(said.split())
+    assert "false: compatible less each, in gold: dpo -0.300 [-0.300, -0.300]" in " ".join(said.split())
+    assert "\nnot met\n" in said
     assert main([*words[:-2], "--seeds", "2"]) == 0, "an outcome is no error, unless it is required"
-    assert "not met: compatible" in capsys.readouterr().out, "and five seeds stand"
+    assert "\nnot met\n" in capsys.readouterr().out, "and five seeds stand"

@@ -2,7 +2,7 @@
 
 Row 0 is the embedding, row k what layer k adds to it, the last one behind the last norm, which is what the
 head reads: the rows of transformers' own ``output_hidden_states``. Padded on the right and read causally, so
-no padding reaches a real token.
+no padding reaches a real token. A model that keeps no states, as ``window``, is a ContractError.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import numpy as np
 import torch
 
 from accord.engines.local.forward import budgeted
+from accord.errors import ContractError
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -40,6 +41,8 @@ def hidden_states(model: PreTrainedModel, prompts: Sequence[tuple[int, ...]]) ->
             tokens_SL[row, : lengths[row]] = torch.tensor(prompts[i])
         body = cast(Any, model.base_model)
         read = body(input_ids=tokens_SL.to(model.device), use_cache=False, output_hidden_states=True)
+        if read.hidden_states is None:
+            raise ContractError(type(model).__name__, "a model tells the states of its layers", "none")
         layers = cast("tuple[Tensor, ...]", read.hidden_states)
         last = torch.tensor(lengths, device=layers[0].device) - 1
         rows = torch.arange(len(group), device=last.device)

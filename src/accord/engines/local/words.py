@@ -22,7 +22,7 @@ from accord.errors import PlanError
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
-__all__ = ["TINY_SIZE", "Size", "save_window", "save_words", "word_tokenizer"]
+__all__ = ["Size", "save_window", "save_words"]
 
 _BEHIND = ("<unknown>", "<end>", "<pad>")
 _HEAD = 0.02  # spread of the head's weights: what is said first is close to even
@@ -37,11 +37,11 @@ class Size(NamedTuple):
     context: int = 512
 
 
-TINY_SIZE = Size()
+_TINY = Size()
 
 
 def save_words(
-    folder: Path, words: Sequence[str], seed: int = 0, *, ends: Sequence[str] = (), size: Size = TINY_SIZE
+    folder: Path, words: Sequence[str], seed: int = 0, *, ends: Sequence[str] = (), size: Size = _TINY
 ) -> Path:
     """Write the model ``tiny`` over these words to ``folder``; transformers loads it as it is.
 
@@ -88,7 +88,7 @@ def save_window(
     return _saved(folder, words, ends, _made(WindowModel, config, seed))
 
 
-def word_tokenizer(words: Sequence[str]) -> PreTrainedTokenizerFast:
+def _tokenizer(words: Sequence[str]) -> PreTrainedTokenizerFast:
     """Splits at blanks; the id of a word is its place. What is no word is ``<unknown>``."""
     import transformers
     from tokenizers import Tokenizer, models, pre_tokenizers
@@ -139,7 +139,7 @@ def _saved(folder: Path, words: Sequence[str], ends: Sequence[str], model: Any) 
 
     from accord.engines.local.quiet import quiet
 
-    tokenizer = cast(Any, word_tokenizer(words))
+    tokenizer = cast(Any, _tokenizer(words))
     if strange := [word for word in ends if word not in words]:
         raise PlanError("ends", strange, "words of the alphabet")
     told = _ids(words)
