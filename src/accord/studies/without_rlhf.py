@@ -104,7 +104,6 @@ class WithoutRLHF(Part):
     n: int = Field(ge=2)
     lr: tuple[float, float]
     answers: tuple[int, int]
-    portrait: tuple[int, int]
 
     @property
     def form(self) -> Form:
@@ -346,7 +345,7 @@ class _Seed:
         return portrait(
             self.ground.model,
             self.ground.values,
-            extent=Extent(prompts=self._of(self.study.portrait) or None, max_tokens=self.ground.max_tokens),
+            extent=Extent(max_tokens=self.ground.max_tokens),
             # One of each seed: seeds that are done at once may have one base between them.
             folder=self.at.folder / f"portraits-{self.seed}",
             engine=self.engine,
