@@ -76,9 +76,9 @@ def calling(asking: Sequence[Asking], groups: Sequence[Group], loop: Loop) -> It
             cost = found.cost
             calls, read, written = (windows * n for n in (cost.calls, cost.tokens_in, cost.tokens_out))
             yield (
-                f"overseers: {windows * found.questions:,.0f} questions in all windows, {calls:,} calls of "
-                f"models that read up to {read:,} tokens and write up to {written:,}; held-out answers and "
-                "repairs come on top"
+                f"overseers: {windows * found.questions:,.0f} questions in all windows, about {calls:,} "
+                f"calls of models that read up to {read:,} tokens and write up to {written:,}; held-out "
+                "answers and repairs come on top"
             )
 
 

@@ -4,8 +4,8 @@ The models that judge, debate and advise are replaced by one that says as much a
 are asked themselves (programs, reward models, people) by one that shrugs; all between them is the plan's own,
 so a debate takes its turns and a constitution its principles. Nothing of it is recorded and no model runs.
 
-1. Calls are exact where every reply can be read at once: a repair is one more. Tokens are the most there can
-   be for what is written, and for what is read follow from that.
+1. Calls are exact where every reply can be read at once and answers differ: a repair is one more, and of
+   equal answers nobody debates. Tokens are the most that may be written, and what is read then.
 2. ``split`` of ``amplified`` and ``fn`` of ``hindsight`` are functions of the plan's, and are called.
 3. Where somebody abstains before all is asked nothing is foretold: half a debate costs less than one. So it
    is with ``qualified``, whose examination nobody passes here.
