@@ -77,7 +77,7 @@ def calling(asking: Sequence[Asking], groups: Sequence[Group], loop: Loop) -> It
             calls, read, written = (windows * n for n in (cost.calls, cost.tokens_in, cost.tokens_out))
             yield (
                 f"overseers: {windows * found.questions:,.0f} questions in all windows, about {calls:,} "
-                f"calls of models that read up to {read:,} tokens and write up to {written:,}; held-out "
+                f"calls of models that read about {read:,} tokens and write {written:,} at most; held-out "
                 "answers and repairs come on top"
             )
 

@@ -5,7 +5,8 @@ are asked themselves (programs, reward models, people) by one that shrugs; all b
 so a debate takes its turns and a constitution its principles. Nothing of it is recorded and no model runs.
 
 1. Calls are exact where every reply can be read at once and answers differ: a repair is one more, and of
-   equal answers nobody debates. Tokens are the most that may be written, and what is read then.
+   equal answers nobody debates. What is written is a bound; what is read is reckoned with texts of about
+   that length.
 2. ``split`` of ``amplified`` and ``fn`` of ``hindsight`` are functions of the plan's, and are called.
 3. Where somebody abstains before all is asked nothing is foretold: half a debate costs less than one. So it
    is with ``qualified``, whose examination nobody passes here.
