@@ -36,8 +36,13 @@ def foretold(loop: Loop, asking: Sequence[Asking], held_out: HeldOutSet | None, 
         return []
     policy, judged = Imagined(loop.learner.sampler()), list[Group]()
     verdicts = made_up([one.ask for one in asking], loop.run)
-    window = loop.source.window(0, policy, lambda groups: (judged.extend(groups), verdicts(groups))[1])
-    called = list(calling(asking, judged, loop))
+
+    def noted(groups: Sequence[Group]) -> Columns | None:
+        judged.extend(groups)
+        return verdicts(groups)
+
+    window = loop.source.window(0, policy, noted)
+    called = list(_calling(asking, judged, loop))
     if not isinstance(learner, Foreseeing):
         return called
     window = replace(window, measured=imagined(window.rows, loop.method.needs()))
@@ -66,7 +71,7 @@ def foretold(loop: Loop, asking: Sequence[Asking], held_out: HeldOutSet | None, 
     return [*learner.foresee(Ahead(window, batch, windows, tuple(drawings), read, beside)), *called]
 
 
-def calling(asking: Sequence[Asking], groups: Sequence[Group], loop: Loop) -> Iterator[str]:
+def _calling(asking: Sequence[Asking], groups: Sequence[Group], loop: Loop) -> Iterator[str]:
     """What overseers will ask models in all windows, a line for each ask; ``groups``: those of one window."""
     windows, worker = loop.pace.windows, loop.measuring.worker
     if worker is None:

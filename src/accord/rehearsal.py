@@ -71,7 +71,8 @@ def rehearsed(asking: Asking, groups: Sequence[Group], worker: Worker) -> Rehear
     }
     if not speaks:
         return None
-    played = cast(Seated, _played(overseer, speaks)).seated(cast("Mapping[str, Sampler]", speaks))
+    voices = {**asking.voices, **cast("Mapping[str, Sampler]", speaks)}
+    played = cast(Seated, _played(overseer, speaks)).seated(voices)
     put = [_worded(group) for group in groups[:_GROUPS]]
     written: list[Record] = []
     desk = FrontDesk(written.extend, lambda: None)
@@ -132,7 +133,8 @@ def _verdict(question: Question) -> Verdict:
         case Kind.COMPARE:
             return Ranked(tiers=tuple((answer,) for answer in dict.fromkeys(answers)))
         case Kind.GRADE:
-            return Graded(scores=dict.fromkeys(answers if len(answers) > 1 else ("score",), 0.0))
+            low = (question.instrument.scale or (0.0,))[0]
+            return Graded(scores=dict.fromkeys(answers if len(answers) > 1 else ("score",), low))
         case Kind.CRITIQUE:
             return Critiqued(points=())
         case Kind.REVISE:

@@ -156,6 +156,16 @@ def test_a_reward_model_beside_a_judge_is_not_asked() -> None:
     assert told is not None and told.cost.calls == 3
 
 
+def test_who_shrugs_keeps_to_the_scale() -> None:
+    jury = {"name": "jury", "members": [JUDGE, PROGRAM]}
+    overseer, voices = cast(Any, build("overseers", jury)), {"m": cast(Sampler, Voice())}
+    told = {"column": "score", "collapse": "distribution", "scale": [3, 9]}
+    one = Asking(cast(Any, build("asks", {"name": "each", **told})), overseer.seated(voices), None, voices)
+    with Worker() as worker:
+        found = rehearsed(one, groups(2), worker)
+    assert found is not None and found.cost.calls == 4
+
+
 def test_half_a_protocol_is_not_taken_for_the_whole() -> None:
     spent = {"name": "budget", "n": 0, "unit": "calls", "most": 1, "inner": JUDGE}
     debate = {**DEBATE, "inner": spent}
