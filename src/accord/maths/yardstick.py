@@ -252,16 +252,25 @@ def exploited(proxy_PG: Floats, gold_PG: Floats, rng: np.random.Generator, most:
 
 
 def per_verdict(account: Account, verdicts: int) -> dict[str, float] | None:
-    """What one verdict took; None where none was given.
+    """What one verdict took; None where none was given. Labels of people, the time they took and spot checks
+    where there were any.
 
     >>> from accord.records import Cost
     >>> per_verdict(Account(judging=Cost(calls=6, tokens_in=90)), 3)
     {'calls': 2.0, 'tokens': 30.0, 'seconds': 0.0, 'money': 0.0}
+    >>> per_verdict(Account(labels=1, human_seconds=8.0), 2)["human seconds"]
+    4.0
     """
     if not verdicts:
         return None
     cost, tokens = account.judging, account.judging.tokens_in + account.judging.tokens_out
     told = {"calls": cost.calls, "tokens": tokens, "seconds": cost.seconds, "money": cost.money}
+    rest = {
+        "labels": account.labels,
+        "human seconds": account.human_seconds,
+        "spot checks": account.spot_checks,
+    }
+    told |= {kind: total for kind, total in rest.items() if total}
     return {kind: total / verdicts for kind, total in told.items()}
 
 

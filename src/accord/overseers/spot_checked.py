@@ -20,7 +20,7 @@ from accord.overseers import Inner, Made, generator, unordered
 from accord.part import Part
 from accord.ports import Desk
 from accord.problems import problem
-from accord.records import Judgment, Kind, Question
+from accord.records import CHECKED, Judgment, Kind, Question
 
 __all__ = ["SpotChecked"]
 
@@ -55,4 +55,4 @@ class SpotChecked(Made, Part):
     async def judge(self, question: Question, desk: Desk) -> Judgment:
         checks = self.checks(question)
         said = await desk.ask(self.gold if checks else self.cheap, question)
-        return self.taken_over(question, said, "spot check: gold" if checks else "cheap")
+        return self.taken_over(question, said, CHECKED if checks else "cheap")

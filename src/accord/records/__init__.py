@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from accord.records.accounts import Account, account
+from accord.records.accounts import CHECKED, Account, account
 from accord.records.canonical import JSON, canonical, digest, finite
 from accord.records.crossings import Crossing, Drawn
 from accord.records.events import Action, Decision, Entry, ModelRef, NotMeasured, Reading, StepEvent
@@ -44,6 +44,7 @@ from accord.records.texts import Begun, Episode, Message, Prompt, Response, Sequ
 from accord.records.truth import Purpose, TruthRead, TruthSeal
 
 __all__ = [
+    "CHECKED",
     "JSON",
     "KINDS",
     "PASSING",
