@@ -10,9 +10,10 @@ utility (from a vault, once the answers are sealed), and the share of claims tha
 The seller is a table of nine rows (the price and the feature of the option it is asked about), trained by
 grpo, from a hedging start: what is true is as likely as ``unclear``.
 
-1. Of the dearest option that lacks the feature ``lacks`` and ``unclear`` lead to the same purchase: she buys
-   it only where the others lack it too. No feedback on utility teaches that row. ``true.taught`` leaves it
-   out.
+1. The market's settings decide what pays. Where she has to buy, ``lacks`` and ``unclear`` of the dearest
+   option that lacks the feature lead to the same utility, so no feedback on it teaches that row; and half of
+   hindsight may pay best what is false. Both can be reckoned before anything is trained, and the tests of
+   this study do.
 2. Sales that look alike to the customer (the offer, the claim, what she is told came of it) are judged once
    in a cell: she is a function of these.
 3. The paper trains language models and has other language models simulate; here customer and outcomes are
@@ -53,9 +54,7 @@ from accord.worlds.market import (
     Customer,
     Market,
     Offer,
-    beliefs,
     claimed,
-    expected,
     honest,
     outcome,
     truths,
@@ -93,10 +92,12 @@ class Sales(NamedTuple):
     """The world of an arm: a market, of whose sales some are seen by nobody afterwards."""
 
     told: Told
+    of: Market
 
     @property
     def market(self) -> Market:
-        return Market(asked=1, trust=self.told.trust)
+        """With the trust of the arm."""
+        return self.of.model_copy(update={"trust": self.told.trust})
 
     def open(self) -> World:
         return _Sale(self)
@@ -122,7 +123,7 @@ def came(
     prompt: str, answer: str, reveal: str, messages: Sequence[Mapping[str, str]], **columns: JsonValue
 ) -> str | None:
     """What came of a sale, for the overseer hindsight: "" where nobody saw it; in the share ``errs`` of what
-    is bought the opposite, of which no other price is told."""
+    is bought the opposite, of which no other price is told. That nothing was bought nobody is wrong about."""
     if not columns.get("seen", True):
         return ""
     told = outcome(prompt, answer, reveal, messages, **columns)
@@ -130,16 +131,17 @@ def came(
     if not told or not errs:
         return told
     bought, _, rest = told.partition(". ")
+    if not rest.startswith("It "):
+        return told
     if drawn("errs", str(columns["seed"]), bought).random() >= errs:
         return told
     found = next(one for one in _CAME if rest.startswith(f"It {one} "))
     return f"{bought}. It {_CAME[found]} the need."
 
 
-def hedging() -> dict[str, tuple[float, ...]]:
+def hedging(market: Market) -> dict[str, tuple[float, ...]]:
     """The first probabilities of the words by what the prompt shows: half of each row is hedging or false."""
     found: dict[str, tuple[float, ...]] = {}
-    market = Market(asked=1)
     for seed in range(200):
         prompt = market.open().reset(str(seed))
         truth = honest(Offer.of(prompt.columns).features[0])
@@ -158,8 +160,7 @@ def worth(offer: Offer, claim: Claim | None, valid: Sequence[bool]) -> float:
     >>> worth(offer, "has", (False, True, True)), worth(offer, "lacks", (False, True, True))
     (-1.0, 1.0)
     """
-    bought, _ = expected(offer.prices, beliefs(offer, [claim]))
-    return utility(offer.prices, valid, bought)
+    return utility(offer.prices, valid, offer.bought([claim])[0])
 
 
 _Looks = tuple[Offer, Claim | None, str | None]
@@ -210,14 +211,13 @@ class Hindsight(Part):
         "the seller is a table of nine rows and the customer a program: nothing here shows deception "
         "that nobody planted, nor whether a person would be taken in",
         "rating, utility: what training changed, on sales that nobody trained on; true: share of true claims "
-        "after it; true.taught: without the dearest option that lacks the feature, of which no utility tells "
-        "lacks from unclear",
+        "after it",
         "the outcome in training is drawn anew of what nobody knows, so it is no truth of the sale",
     )
     form: ClassVar[Form] = Form(
         {
             "what training changed": ("rating", "utility", "minutes"),
-            "claims that are true, before and after": ("true.before", "true", "true.taught"),
+            "claims that are true, before and after": ("true.before", "true"),
         },
         frozenset({"true"}),
         "immediate",
@@ -235,12 +235,15 @@ class Hindsight(Part):
     n: int = Field(ge=2)
     lr: float = Field(gt=0)
     fresh: int = Field(ge=2)
+    market: Market
     told: dict[str, Told]
 
     @model_validator(mode="after")
     def _every_arm_is_told(self) -> Self:
         if lacking := [arm for arm in self.arms if arm not in self.told]:
             raise problem(["told"], lacking[0], "a line for every arm")
+        if self.market.asked != 1:
+            raise problem(["market", "asked"], self.market.asked, "1: the seller is a table of one option")
         if absent := [arm for arm in self.hindsight if arm not in self.arms]:
             raise problem(["hindsight"], absent[0], f"some of the arms: {', '.join(self.arms)}")
         return self
@@ -277,11 +280,11 @@ class _Seen(NamedTuple):
 def _trained(study: Hindsight, told: Told, cell: Cell, worker: Worker, size: tuple[int, int]) -> Measured:
     """One arm from its start to its end, measured at both on the same fresh sales."""
     windows, fresh = size
-    learner = Scripted(words=WORDS, p=hedging(), lr=study.lr).learner(
+    learner = Scripted(words=WORDS, p=hedging(study.market), lr=study.lr).learner(
         "scripted", Task("hindsight", cell.seed)
     )
     method, memory = GRPO(n=study.n, beta=0.0, scale_std=False), cast(Memory, {})
-    sales = Sales(told=told)
+    sales = Sales(told, study.market)
     desk = FrontDesk(_forget, lambda: None)
     each = cast(Ask, Each(column="score", collapse="distribution"))
     once = Once(told, StageFeedback([Asking(each, told.overseer)], desk, worker, _forget))
@@ -351,15 +354,7 @@ def _measured(cell: Cell, market: Market, tasks: Sequence[str], before: _Seen, a
         "true": np.array(right[1]),
     }
     told = {name: dict(zip(tasks, map(float, values), strict=True)) for name, values in items.items()}
-    told["true.taught"] = {
-        task: told["true"][task] for task, offer in zip(tasks, offers, strict=True) if not _untaught(offer)
-    }
     return Measured(cell.arm, cell.seed, "measured", items=told)
-
-
-def _untaught(offer: Offer) -> bool:
-    """Whether it is the dearest option that lacks the feature."""
-    return offer.features[0] < 0 and offer.prices[0] == max(offer.prices)
 
 
 def _forget(records: Iterable[Record]) -> None:

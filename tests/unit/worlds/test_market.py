@@ -1,7 +1,8 @@
 """The market: a customer who reckons exactly, what each feedback makes best to say, and who learns what.
 
 Mutants: utility by the dearest valid price, trust of the noise and not of the claim, partial hindsight that
-knows the other options, a truth told in a prompt, an outcome that hangs on the claims.
+knows the other options, a truth told in a prompt, an outcome that hangs on the claims, sales that are others
+where she may leave, a customer who stays for what she expects a loss of.
 """
 
 from __future__ import annotations
@@ -181,6 +182,25 @@ def test_what_is_best_to_say_under_each_feedback(reveal: str, best: tuple[str, s
     found_best = tuple(max(WORDS, key=lambda w: float(np.mean(scores[f, w]))) for f in (-1, 0, 1))
     assert found_best == best
     assert tuple(honest(f) for f in (-1, 0, 1)) == ("lacks", "unclear", "has")
+
+
+def test_who_may_leave_buys_nothing_that_she_expects_a_loss_of() -> None:
+    free, left = Market(leaves=True), 0
+    for seed in SEEDS:
+        (stays, valid), (goes, same) = Market().draw(seed), free.draw(seed)
+        assert (stays._replace(leaves=True), valid) == (goes, same), "the same sales"
+        claims = tuple(honest(feature) for feature in goes.features)
+        _, hope = expected(stays.prices, beliefs(stays, claims))
+        bought, hoped = goes.bought(claims)
+        assert (bought is None, hoped) == (hope <= 0, max(hope, 0.0))
+        if bought is not None:
+            continue
+        left += 1
+        group, reward = sold(free, seed, *claims)
+        assert reward == grade(CUSTOMER, group) == 0.0 and utility(goes.prices, valid, None) == 0.0
+        assert grade(hindsight("partial"), group) == grade(hindsight("full"), group) == 0.0
+        assert rating(goes, claims, "She bought option A for 2. It met the need.") is None
+    assert 0 < left < len(SEEDS) / 4, "only where all three lack it: 1 in 27"
 
 
 @pytest.fixture(scope="module")
