@@ -251,13 +251,14 @@ class SideConstraints(Part):
         """The method of a mode; where nothing is limited, the inner one alone.
 
         Divided by the deviation of its window, a window without an inspection would weigh as much as one in
-        which it decides, and a multiplier as much where it is right as where it is not. So the arms that end
-        between two ways are not whitened; those that end at one are: without it what is rare fades slowly.
+        which it decides, and a multiplier as much where it is right as where it is not; and where all
+        episodes have come to be alike, what they differ by at random would weigh as much as all they did
+        before. So in the corridors only the arms are whitened where no cost is wanted: without it what is
+        rare fades slowly.
         """
         of = {"inspected": "absent", "unconstrained": "cmdp", **dict.fromkeys(_EXPECTED, "cmdp")}
         beta = self.beta["shop" if mode.startswith("shop") else of.get(mode, "none")]
-        between = mode in (*_EXPECTED, "inspected")
-        inner = ReinforcePP(n=self.n, beta=beta, baseline="group", whiten=not between)
+        inner = ReinforcePP(n=self.n, beta=beta, baseline="group", whiten=mode not in of)
         match mode:
             case "naive" | "pid":
                 return Constrained(inner=inner, limits={cost: limit}, control=mode)
@@ -277,9 +278,8 @@ class SideConstraints(Part):
     ) -> tuple[Learnt, list[Walk]] | Measured:
         """Train, and play the final policy on fresh seeds."""
         less, world = _QUICK if at.quick else 1, cell.arm.partition("-")[0]
-        sure = cell.arm.removeprefix("cmdp-") in ("unconstrained", *_NONE)
-        rate = self.rate["whitened" if sure else world]
-        course = Course(method, max(2, self.windows[world] // less), self.per_window[world], rate)
+        of = "none" if cell.arm.removeprefix("cmdp-") in _NONE else world
+        course = Course(method, max(2, self.windows[of] // less), self.per_window[world], self.rate[of])
         key = f"side-constraints/{cell.arm}/{cell.seed}"
         learnt = trained(pupil, course, key, cell.folder, at.progress)
         if learnt.stopped:
