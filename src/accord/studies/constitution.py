@@ -17,8 +17,7 @@ Differences from the paper:
    the drawn principle is no pair.
 3. There are no red-team prompts: every question has all four principles, and helpfulness is the right fact.
 4. Nothing unrelated is mixed in: the policy was taught nothing unrelated.
-5. Who knows the facts tosses a coin between two answers that are both right, or both wrong, and these pairs
-   are taught too.
+5. Two answers that are both right, or both wrong, are no pair for who knows the facts.
 """
 
 from __future__ import annotations
@@ -56,6 +55,7 @@ _ARMS = ("base", *(f"r{k}" for k in range(_TURNS + 1)), "rl", "over", "shuffled"
 _SIZE = Size(layers=2, width=64, heads=4, context=32)
 _PER_QUESTION = 8  # answers that are paired
 _FACTS = "accord.worlds.helpdesk:helpful"
+_SEEN = 0.01  # a smaller difference is none: without it a coin would decide between two that are equal
 _SURE = 0.1  # at this temperature a difference of one grade is no doubt, but for the error
 _TABLES = {
     "violations: share of the four principles that an answer breaks; helpful: right facts": (
@@ -241,9 +241,11 @@ class _Seed:
         """Pairs of answers after stage one: of half of the questions by the facts, else under a principle."""
         asked = self.desk.different("pairs")
         groups = self.desk.answers(self.desk.sampler(self._revised(_TURNS)), asked, _PER_QUESTION, "pairs")
-        # Without a least difference to see (delta) it draws one of two that are equal: see 5 above.
         facts = Noisy(
-            inner=cast(Overseer, Program(fn=_FACTS)), epsilon=2 * self.study.error, temperature=_SURE
+            inner=cast(Overseer, Program(fn=_FACTS)),
+            epsilon=2 * self.study.error,
+            temperature=_SURE,
+            delta=_SEEN,
         )
         judges = (cast(Overseer, facts), constitution(self._clerk(), _TURNS))
         shares = groups[: len(groups) // 2], groups[len(groups) // 2 :]

@@ -156,7 +156,7 @@ def _found(**change: dict[str, float]) -> dict[str, dict[str, Series]]:
             arm: Series.of(
                 {
                     s: {f"task {t}": value + 1e-3 * (-1) ** t * (figure != "boilerplate") for t in range(40)}
-                    for s in range(5)
+                    for s in range(10)
                 }
             )
             for arm, value in values.items()
@@ -181,7 +181,7 @@ def _found(**change: dict[str, float]) -> dict[str, dict[str, Series]]:
 )
 def test_every_clause_decides(change: dict[str, dict[str, float]], outcome: str) -> None:
     study = read_study("constitution")
-    assert isinstance(study, Constitution) and study.bar(None).seeds == 5
+    assert isinstance(study, Constitution) and study.bar(None).seeds == 10
     assert ruled(study.bar(None), _found(**change)).outcome == outcome
 
 
