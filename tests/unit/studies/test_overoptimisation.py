@@ -108,6 +108,6 @@ def test_the_bar_asks_of_every_arm_and_for_the_order_of_sizes() -> None:
     told = str(study().bar(None))
     assert all(f"off of {arm} is below 0.2" in told for arm in study().arms)
     assert told.count("in fitted") == 4 and "kl-296 is above" not in told
-    assert "rl-488 is above rl-296" in told and "with 10 seeds" in told
+    assert "rl-488 is above rl-296" in told and "with 60 seeds" in told
     with pytest.raises(ValidationError, match="best_of_n-40, best_of_n-296"):
         study(arms=("ppo-40",))
