@@ -164,7 +164,8 @@ def _gate(by: Rows) -> str:
     text = ""
     for f in (row.figures for row in by["the gate"]):
         commands = "".join(f"- `{line}`\n" for line in f["commands"])
-        same = f", {f['same']} more change nothing that is read (a number written otherwise)"
+        elsewhere = "a number written otherwise, a path in an earlier Decision"
+        same = f", {f['same']} more change nothing that is read ({elsewhere})"
         text += (
             f"A plan for `ppo` with purpose `model` and nothing else: exit {f['refused']}, {f['gaps']} of "
             f"five named as missing, {f['written']} file written. Then, in the order in which it names them, "
@@ -245,7 +246,7 @@ def _rate(by: Rows) -> str:
         f = row.figures
         rates = [f"{f[name] / 2**30:.2f} GiB/s" for name in ("verified", "alone")]
         load = f"{f['load']:.1f} on {f['cores']}"
-        lines.append([f"{f['gb']:g} GB", f["threads"], *rates, f"{f['share']:.2f}", load])
+        lines.append([f"{f['gb']:g} GB", f["threads"], *rates, f"{f['share']:.3f}", load])
     head = ["", "threads", "`verify`", "SHA-512 alone, one thread", "share of threads × that", "load before"]
     return table(head, lines) + (
         "\nFrom a disk in memory. *Load before* is the machine's load average when the row began; where "

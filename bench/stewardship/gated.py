@@ -30,7 +30,7 @@ from accord.permitted import permitted
 from accord.pipeline import settled
 from accord.plan import read_plan
 from accord.progress import Silent
-from accord.stores.gates import DECISIONS
+from accord.stores.gates import DECISIONS, last_ruling
 
 __all__ = ["Gated", "gated"]
 
@@ -158,14 +158,15 @@ def _shown(step: str, place: Path) -> str:
 def _flipped(place: Path, bits: int, seed: int) -> tuple[dict[str, tuple[int, int]], int, list[str]]:
     """For each file how many bits, and how many of them void the Decision; how many change nothing that is
     read; what let a run begin all the same."""
-    draw, plan = random.Random(f"gate/{seed}"), read_plan(place / _PLAN)
+    draw = random.Random(f"gate/{seed}")
     if not _allowed(place):
         raise RuntimeError("the Decision does not hold before anything was changed")
+    read = _read(place)
     by: dict[str, tuple[int, int]] = {}
     same, wrong = 0, list[str]()
     for name, what in _EVIDENCE.items():
         drawn = draw.sample(range(8 * (place / name).stat().st_size), bits)
-        found = {bit: _after(place, place / name, bit, plan.hash) for bit in drawn}
+        found = {bit: _after(place, place / name, bit, read) for bit in drawn}
         by[what] = (bits, sum(one == "void" for one in found.values()))
         same += sum(one == "the same" for one in found.values())
         wrong += [f"{name}, bit {bit}" for bit, one in found.items() if one == "open"]
@@ -174,16 +175,26 @@ def _flipped(place: Path, bits: int, seed: int) -> tuple[dict[str, tuple[int, in
     return by, same, wrong
 
 
-def _after(place: Path, file: Path, bit: int, plan: str) -> Literal["void", "the same", "open"]:
-    """What a flipped bit does to the Decision; the file is as it was afterwards."""
+def _after(place: Path, file: Path, bit: int, read: object) -> Literal["void", "the same", "open"]:
+    """What a flipped bit does to the Decision; the file is as it was afterwards. ``read``: what was read of
+    the place before; a bit may stand where nothing is read, as in a path that an earlier Decision names."""
     whole = file.read_bytes()
     file.write_bytes(_with(whole, bit))
     try:
         if not _allowed(place):
             return "void"
-        return "the same" if file.name == _PLAN and read_plan(file).hash == plan else "open"
+        return "the same" if file.name in (_PLAN, DECISIONS) and _read(place) == read else "open"
     finally:
         file.write_bytes(whole)
+
+
+def _read(place: Path) -> tuple[str, list[object]]:
+    """The plan as it is told apart from others, and the Ruling on it, every field of it."""
+    plan = settled(read_plan(place / _PLAN), [place]).hash
+    ruling = last_ruling(place / "gates" / DECISIONS, plan)
+    if ruling is None:
+        raise RuntimeError("no Decision on the plan that was passed")
+    return plan, [one.body() for one in (ruling.decision, ruling.permit, *ruling.signed)]
 
 
 def _with(data: bytes, bit: int) -> bytes:
