@@ -120,7 +120,7 @@ def _drawn(found: Findings) -> Path:
         one = told.get(figure)
         if one is None:
             states = dict.fromkeys(cell.state for cell in found.cells if cell.arm == arm)
-            why = ", ".join(f"no {figure}" if state == "measured" else state for state in states)
+            why = ", ".join(f"{figure}: not read here" if state == "measured" else state for state in states)
             arms.append(Arm(arm, None, None, None, (), why))
         else:
             ends = (one.low, one.high) if one.of == "95 %" else (None, None)
