@@ -101,7 +101,7 @@ def test_a_small_verification_is_no_verdict_and_the_other_parts_stand() -> None:
     told = outcomes([row("verify rate, small", **figures, cores=2)])["`verify` of 10 GB,"]
     assert told == "not run; its short form (`verify rate, small`, the rate not judged): as designed"
     text = third([row("verify rate, small", **figures, cores=2)], parts(FULL))
-    assert "| 1 GB | 2 | 1.00 GiB/s | 1.00 GiB/s | 0.50 | 9.0 on 2 |" in text
+    assert "| 1 GB | 2 | 1.00 GiB/s | 1.00 GiB/s | 0.500 | 9.0 on 2 |" in text
     page = whole(stewardship=ROOT / "nothing.jsonl")
     assert page.count("## Stewardship and keeping\n") == 1
     assert "## Feedback and the people who give it" in page
