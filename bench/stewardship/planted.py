@@ -33,7 +33,7 @@ from accord.values import read_values
 
 __all__ = ["ENGINE", "HELD", "Walked", "base_of", "effort_of", "taken_away", "terms_of", "walked"]
 
-ENGINE = Local(adapter="full", lr=1e-3, precision="float32", decode="float32", device="cpu")
+ENGINE = Local(adapter="full", lr=5e-4, precision="float32", decode="float32", device="cpu")
 HELD = "says-please"
 BY = 0.05  # of its outcomes, as the guard's own tolerances for what is asked of panels
 _SCORERS = """
