@@ -42,7 +42,7 @@ from accord.records.rows import Row
 from accord.studies.arms import Cell, Items, Measured, demand_known
 from accord.studies.bars import Bar, Clause, ahead, exactly, near
 from accord.studies.port import Doing, Form, Setting
-from accord.studies.replying import Course, Replying, preferred
+from accord.studies.replying import SEEN, Course, Replying, preferred
 from accord.studies.revising import Clerk, constitution, revisions
 from accord.worker import Worker
 from accord.worlds.helpdesk import Quality, broken, case_of
@@ -55,7 +55,6 @@ _ARMS = ("base", *(f"r{k}" for k in range(_TURNS + 1)), "rl", "over", "shuffled"
 _SIZE = Size(layers=2, width=64, heads=4, context=32)
 _PER_QUESTION = 8  # answers that are paired
 _FACTS = "accord.worlds.helpdesk:helpful"
-_SEEN = 0.01  # a smaller difference is none: without it a coin would decide between two that are equal
 _SURE = 0.1  # at this temperature a difference of one grade is no doubt, but for the error
 _TABLES = {
     "violations: share of the four principles that an answer breaks; helpful: right facts": (
@@ -245,7 +244,7 @@ class _Seed:
             inner=cast(Overseer, Program(fn=_FACTS)),
             epsilon=2 * self.study.error,
             temperature=_SURE,
-            delta=_SEEN,
+            delta=SEEN,
         )
         judges = (cast(Overseer, facts), constitution(self._clerk(), _TURNS))
         shares = groups[: len(groups) // 2], groups[len(groups) // 2 :]

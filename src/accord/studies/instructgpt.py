@@ -46,7 +46,7 @@ from accord.records.rows import Row
 from accord.studies.arms import Cell, Items, Measured, demand_known
 from accord.studies.bars import Bar, above
 from accord.studies.port import Doing, Form, Setting
-from accord.studies.replying import Course, Replying, graded, preferred
+from accord.studies.replying import SEEN, Course, Replying, graded, preferred
 from accord.worker import Worker
 from accord.worlds.helpdesk import Quality
 
@@ -242,7 +242,7 @@ class _Seed:
         """Pairs of answers of sft as the rater prefers them."""
         asked = self.desk.different("pairs")
         groups = self.desk.answers(self.desk.sampler(self.tuned), asked, _PER_QUESTION, "pairs")
-        rater = Noisy(inner=self._worth, epsilon=self.study.noise, temperature=_SURE, delta=0.01)
+        rater = Noisy(inner=self._worth, epsilon=self.study.noise, temperature=_SURE, delta=SEEN)
         return preferred(groups, cast(Overseer, rater), self.desk.worker)
 
     def _accuracy(self) -> dict[str, float]:

@@ -60,7 +60,7 @@ from accord.worlds.helpdesk import (
     worth,
 )
 
-__all__ = ["Alarm", "Course", "Replying", "fallen", "graded", "preferred"]
+__all__ = ["SEEN", "Alarm", "Course", "Replying", "fallen", "graded", "preferred"]
 
 Said = Sequence[tuple[Prompt, str]]
 
@@ -68,6 +68,7 @@ _READER = "study"
 _WARMUP = 8
 _FEW = 24  # at least so many of what a quick one has a tenth of
 _FOLLOWED = 2000  # questions that PPO takes its windows from
+SEEN = 0.01  # a smaller difference is none: without it a coin would decide between two that are equal
 _PROBED = 4  # answers to a probe: with fewer, equal ones leave diversity too high to fall by half
 _DIVERSITY = next(one for one in default_rules() if isinstance(one, Fell) and one.indicator == "diversity")
 

@@ -286,8 +286,11 @@ class _Bench:
             items["right"][task.name] = 0.0 if told is None else most(told[good])
             if told is not None:
                 items["sure"][task.name] = max(told.values())
-        cost = account(records).judging
+        total = account(records)
+        cost = total.judging
         spent = {"calls": float(cost.calls), "tokens": float(cost.tokens_in + cost.tokens_out)}
+        if total.spot_checks:
+            spent["spot checks"] = float(total.spot_checks)
         return _Told({figure: of for figure, of in items.items() if of}, spent)
 
     def _alone(self) -> _Told:

@@ -25,7 +25,7 @@ __all__ = ["AIDED", "CURVES", "TRUTH", "UNAIDED", "yardsticks"]
 
 AIDED, UNAIDED, TRUTH = "aided", "unaided", "truth"
 CURVES = "curves.json"
-_SPENT = ("calls", "tokens")
+_SPENT = ("calls", "tokens", "spot checks")
 _NOT_SPENT = ("seconds per verdict", "money per verdict")
 
 
@@ -40,13 +40,13 @@ def yardsticks(trials: Sequence[str], cells: Sequence[Measured], folder: Path) -
             continue
         arms = [_arm([by[arm, seed] for seed in seeds], trial) for arm in wanted]
         spent = [by[AIDED, seed].figures for seed in seeds]
-        calls, tokens = (int(sum(of.get(f"{one}.{trial}") or 0 for of in spent)) for one in _SPENT)
+        calls, tokens, checks = (int(sum(of.get(f"{one}.{trial}") or 0 for of in spent)) for one in _SPENT)
         curves = _curves(folder, seeds, trial)
         told = measured(
             trial,
             Arms(arms[0], arms[1], arms[2]),
             seeded("yardstick", trial),
-            account=Account(judging=Cost(calls=calls, tokens_out=tokens)),
+            account=Account(judging=Cost(calls=calls, tokens_out=tokens), spot_checks=checks),
             curves=curves,
         )
         rows = [row._asdict() for row in told.rows()]

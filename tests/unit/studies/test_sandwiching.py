@@ -276,6 +276,17 @@ def test_a_judge_at_chance_is_no_evidence(place: Path) -> None:
     assert came.arms["aided"]["abstained.examined"].value == 1.0 and not came.further
 
 
+def test_spot_checks_are_part_of_what_a_verdict_takes(tmp_path: Path) -> None:
+    """Half of the questions go to gold, and the yardstick says so; of a jury nothing is checked."""
+    trials = {name: told().trials[name] for name in ("spot_checked", "jury")}
+    tables = yardsticks([*trials], done(told(trials=trials), tmp_path), tmp_path)
+    checks, none = (
+        [float(str(row["value"])) for row in rows if row["metric"] == "spot checks per verdict"]
+        for rows in tables.values()
+    )
+    assert 0.2 < checks[0] < 0.8 and none == []
+
+
 def test_a_tiny_gap_is_refused(tmp_path: Path) -> None:
     """A judge who adds all numbers is as good as the ceiling: no share of that gap says anything."""
     jury = told().trials["jury"].model_copy(update={"judge": {"reach": 3}})
