@@ -22,7 +22,7 @@ from accord.ports import Learner, Method, Needs, Task
 from accord.records.rows import Floats, Row, Window
 from accord.sources import seeded
 from accord.studies.lessons import shown, taught
-from accord.worlds.parity import LENGTH, ParityDigits, images, tasks
+from accord.worlds.parity import LENGTH, PIXELS, ParityDigits, images, tasks
 
 __all__ = ["Pace", "Pupil", "Rendered", "newborn", "onehot", "parted", "pupil", "steps"]
 
@@ -80,9 +80,10 @@ def pupil(model: str | Path, lr: float, name: str, seed: int, known: Rendered) -
     return Pupil(engine.learner(str(model), Task(name, seed, Needs())), known)
 
 
-def newborn(folder: Path, widths: tuple[int, ...], seed: int) -> Path:
-    """A model ``window`` that reads the prompts of both tasks; every digit ends an answer."""
-    config = ParityDigits()
+def newborn(folder: Path, widths: tuple[int, ...], seed: int, seen: int = PIXELS) -> Path:
+    """A model ``window`` that reads the prompts of both tasks; every digit ends an answer. ``seen``: how many
+    pixels of an image it is shown."""
+    config = ParityDigits(seen=seen)
     return save_window(folder, config.alphabet, LENGTH, seed, ends=config.said, widths=widths)
 
 

@@ -1,7 +1,8 @@
 """Weak-to-strong: can a model that was taught by a weaker one come to know more than it does (2312.09390)?
 
-A weak model learns parity from few true labels (half 1) and labels half 2; a strong one, which learnt to read
-digits, is taught parity from those labels alone.
+A weak model learns parity from true labels (half 1), of images of which it sees some pixels alone, others in
+each, and labels half 2. A strong one, which learnt to read digits from whole images, is taught parity from
+those labels alone.
 
     gap recovered = (acc(student) − acc(weak)) / (acc(ceiling) − acc(weak))       maths/recovered.py
     confidence loss: target = (1 − c)·weak + c·hardened(student),  c(t) = most · min(1, t / (rising · T))
@@ -11,7 +12,7 @@ class balance). Differences from the paper:
 
 1. the published ramp reaches .05 at 10 % of training and jumps to .5; this one rises evenly to .5;
 2. the strong model's head start is reading digits of other images (the task word of the prompt tells the two
-   tasks apart), in place of pretraining; both models are ``window`` over the same pixels;
+   tasks apart), in place of pretraining; the paper's weak model is smaller, this one sees less;
 3. two controls: a teacher of chance (the weak labels, shuffled), of which nothing may be recovered, and a
    teacher that is nearly as good as the ceiling, of which no share may be told.
 """
@@ -23,7 +24,7 @@ from contextlib import contextmanager
 from functools import cached_property, partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import ClassVar, Literal, cast
+from typing import ClassVar, Literal, NamedTuple, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,7 +41,7 @@ from accord.studies.bars import Bar, Clause, above, exactly, holds, in_seeds, no
 from accord.studies.port import Doing, Form, Setting
 from accord.studies.pupils import Pace, Pupil, Rendered, newborn, onehot, parted, pupil, steps
 from accord.vault import TruthVault
-from accord.worlds.parity import ParityDigits, truths
+from accord.worlds.parity import PIXELS, ParityDigits, truths
 
 __all__ = ["WeakToStrong", "confident", "hardened", "ramp"]
 
@@ -111,7 +112,8 @@ class WeakToStrong(Part):
     shows: ClassVar[tuple[str, ...]] = (
         "the strong model's head start is reading digits, planted by us; nothing here shows how much a large "
         "model knows that its overseers do not",
-        "weak errors here are those of a small network with few labels; people err otherwise",
+        "weak errors here are those of a model that sees some pixels of an image, others in each: nearer to "
+        "chance than those of people are, and than those of a small model with few labels (version 2)",
         "emergent misalignment, natural deception, persuasion, self-report and scaling exponents are beyond "
         "models of this size",
     )
@@ -125,6 +127,7 @@ class WeakToStrong(Part):
     margin: float
     seeds: int
     images: dict[str, int]
+    seen: int = Field(ge=1, le=PIXELS)
     layers: dict[str, tuple[int, ...]]
     paces: dict[str, tuple[int, int, float]]
     most: float = Field(gt=0, lt=1)
@@ -163,6 +166,20 @@ class WeakToStrong(Part):
             yield school.done
 
 
+class _Model(NamedTuple):
+    """A pupil, and the task as it sees it."""
+
+    pupil: Pupil
+    sees: ParityDigits
+
+    def says(self, names: Sequence[str]) -> Floats:
+        """The chance of the second answer, odd, of each image."""
+        return self.pupil.policy(self.sees, names)[:, 1]
+
+    def show(self, names: Sequence[str], label_I: Floats, place: int, seed: int) -> None:
+        self.pupil.show(self.sees, names, np.stack([1 - label_I, label_I], axis=1), place, seed)
+
+
 class _School:
     """What the arms of a seed share: the images, the strong model before it is taught, the weak one."""
 
@@ -171,13 +188,13 @@ class _School:
         sizes = {name: size // 4 if quick else size for name, size in study.images.items()}
         parts = (sizes["read"], sizes["first"], sizes["second"])
         self._test, (self._reads, self._first, self._second) = parted(seed, parts, sizes["test"])
-        self._made: Pupil | None = None
+        self._made: _Model | None = None
         self._known: Rendered = {}
 
     def done(self, cell: Cell) -> Measured:
         vault = self._vault(cell)
         student, teacher = self._taught(cell.arm, vault)
-        said_I = (student.policy(_BIT, self._test)[:, 1] > 0.5).astype(np.int64)
+        said_I = (student.says(self._test) > 0.5).astype(np.int64)
         vault.seal([digest([cell.folder.name, *map(str, said_I.tolist())])])
         true_I = np.array(vault.read_all(self._test, "score", cell.arm), np.int64) % 2
         items: dict[str, Mapping[str, float]] = {"right": self._named(said_I == true_I)}
@@ -187,41 +204,42 @@ class _School:
         counts = {f"truths_{name}": float(count) for name, count in vault.counts.items()}
         return Measured(cell.arm, cell.seed, "measured", items=items, figures=counts)
 
-    def _taught(self, arm: str, vault: TruthVault) -> tuple[Pupil, Floats | None]:
+    def _taught(self, arm: str, vault: TruthVault) -> tuple[_Model, Floats | None]:
         """The model of an arm, and what its teacher says of the test, if it has one."""
         if arm == "weak":
             return self._weak(vault, arm), None
         if arm == "ceiling":
             return self._ceiling(vault, arm), None
         teacher = self._ceiling(vault, arm) if arm == "tiny_gap" else self._weak(vault, arm)
-        label_I, told_I = (teacher.policy(_BIT, names)[:, 1] for names in (self._second, self._test))
+        label_I, told_I = teacher.says(self._second), teacher.says(self._test)
         if arm == "chance":
             mix = seeded(self._seed, "chance")
             label_I, told_I = mix.permutation(label_I), mix.permutation(told_I)
         return self._student(label_I, arm), told_I
 
-    def _weak(self, vault: TruthVault, by: str) -> Pupil:
+    def _weak(self, vault: TruthVault, by: str) -> _Model:
         """The same one in every arm, made once; each arm says that it rests on these truths."""
         study, seed, truth_I = self._study, self._seed, self._bits(self._first, vault, by)
         if self._made is None:
             pace = Pace(*study.paces["weak"])
-            model = newborn(self._folder / "weak", study.layers["weak"], seed)
-            self._made = pupil(model, pace.lr, "weak", seed, self._known)
+            model = newborn(self._folder / "weak", study.layers["weak"], seed, study.seen)
+            sees = ParityDigits(answers=2, seen=study.seen)
+            self._made = _Model(pupil(model, pace.lr, "weak", seed, {}), sees)
             self._teach(self._made, self._first, truth_I, "weak")
         return self._made
 
-    def _ceiling(self, vault: TruthVault, by: str) -> Pupil:
+    def _ceiling(self, vault: TruthVault, by: str) -> _Model:
         truth_I = self._bits(self._second, vault, by)
         return self._student(truth_I, f"{by}/truth")
 
-    def _student(self, label_I: Floats, arm: str) -> Pupil:
+    def _student(self, label_I: Floats, arm: str) -> _Model:
         """The strong model, taught these labels of half 2."""
         pace = Pace(*self._study.paces["student"])
-        one = pupil(self._read_digits, pace.lr, arm.replace("/", "-"), self._seed, self._known)
+        one = _Model(pupil(self._read_digits, pace.lr, arm.replace("/", "-"), self._seed, self._known), _BIT)
         self._teach(one, self._second, label_I, "student", arm)
         return one
 
-    def _teach(self, one: Pupil, names: Sequence[str], label_I: Floats, pace: str, arm: str = "") -> None:
+    def _teach(self, one: _Model, names: Sequence[str], label_I: Floats, pace: str, arm: str = "") -> None:
         """All steps; with the confidence loss where that is the arm."""
         study, taken = self._study, Pace(*self._study.paces[pace])
         every = list(steps(names, taken, self._seed, pace, arm))
@@ -230,8 +248,8 @@ class _School:
             shown, target_I = [names[i] for i in place_I], label_I[place_I]
             if arm == "confidence":
                 c = ramp(t, len(every), study.most, study.rising)
-                target_I = confident(target_I, one.policy(_BIT, shown)[:, 1], c, balance)
-            one.show(_BIT, shown, _two(target_I), t, self._seed)
+                target_I = confident(target_I, one.says(shown), c, balance)
+            one.show(shown, target_I, t, self._seed)
 
     def _bits(self, names: Sequence[str], vault: TruthVault, by: str) -> Floats:
         return np.array(vault.read_all(names, "fit", by), np.float64) % 2
@@ -257,8 +275,3 @@ class _School:
 
     def _named(self, value_I: NDArray[np.bool_]) -> dict[str, float]:
         return {f"image {name}": float(value) for name, value in zip(self._test, value_I, strict=True)}
-
-
-def _two(second_I: Floats) -> Floats:
-    """Probabilities of both answers, [I, 2]."""
-    return np.stack([1 - second_I, second_I], axis=1)

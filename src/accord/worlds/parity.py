@@ -14,7 +14,9 @@ Differences from the paper:
    with 16 a model has to learn from a thousand images that these words are in an order;
 2. the task that must not be forgotten is reading the digit, in place of clothes (FashionMNIST): the words of
    its answers are those of ``parity``, and the bit of the prompt alone tells the tasks apart;
-3. ``answers = 2`` leaves the digits 0 and 1, so that the parity is one of two words.
+3. ``answers = 2`` leaves the digits 0 and 1, so that the parity is one of two words;
+4. ``seen``, below 64, leaves so many pixels of each image, others in each, and the word ``hidden`` in place
+   of the rest: for whoever sees less than another.
 """
 
 from __future__ import annotations
@@ -24,33 +26,39 @@ from functools import cache
 from typing import Literal, cast
 
 import numpy as np
-from pydantic import JsonValue
+from pydantic import Field, JsonValue
 
 from accord.maths.digit_images import digit_images
 from accord.part import Part
 from accord.records import Prompt
-from accord.worlds import ACT, Worded, binned
+from accord.worlds import ACT, Worded, binned, drawn
 
-__all__ = ["LENGTH", "ParityDigits", "exact", "images", "right", "tasks", "truths"]
+__all__ = ["LENGTH", "PIXELS", "ParityDigits", "exact", "images", "right", "tasks", "truths"]
 
 _BINS, _GREYS = 4, 16
 _EDGES = tuple(k / _BINS for k in range(_BINS + 1))
 _WORDS = tuple(binned(grey / _GREYS, _EDGES) for grey in range(_GREYS + 1))
 _TASKS = ("digit", "parity")
-LENGTH = 66
+_HIDDEN = "hidden"
+PIXELS = 64
+"""Of every image."""
+LENGTH = PIXELS + 2
 """Words of every prompt: what the model ``window`` reads."""
 
 
 class ParityDigits(Worded, Part):
-    """``ask``: which task; ``answers``: how many of the digits from 0 on may be said."""
+    """``ask``: which task; ``answers``: how many of the digits from 0 on may be said; ``seen``: how many
+    pixels of each image are shown."""
 
     ask: Literal["digit", "parity"] = "parity"
     answers: Literal[2, 10] = 10
+    seen: int = Field(default=PIXELS, ge=1, le=PIXELS)
 
     @property
     def alphabet(self) -> tuple[str, ...]:
         """The same for both tasks, so that one model can be asked both."""
-        return (*"0123456789", *dict.fromkeys(_WORDS), *_TASKS, ACT)
+        hidden = (_HIDDEN,) if self.seen < PIXELS else ()
+        return (*"0123456789", *dict.fromkeys(_WORDS), *hidden, *_TASKS, ACT)
 
     @property
     def said(self) -> tuple[str, ...]:
@@ -65,8 +73,7 @@ def images() -> int:
 
 def tasks(config: ParityDigits, seeds: Iterable[str]) -> tuple[Prompt, ...]:
     """One image for each seed."""
-    pixels = _pixels()
-    return tuple(config.words.asked((*pixels[_place(s)], config.ask), config.said, task=s) for s in seeds)
+    return tuple(config.words.asked((*_shown(config, s), config.ask), config.said, task=s) for s in seeds)
 
 
 def truths(config: ParityDigits, seeds: Iterable[str]) -> dict[str, JsonValue]:
@@ -106,6 +113,15 @@ def exact(config: ParityDigits) -> Mapping[str, float]:
         "constant": max(scores),
         "blind": sum(scores) / len(scores),
     }
+
+
+def _shown(config: ParityDigits, seed: str) -> tuple[str, ...]:
+    """The words of an image. Which of its pixels are hidden is the same whenever it is asked about."""
+    pixels = _pixels()[_place(seed)]
+    if config.seen == PIXELS:
+        return pixels
+    kept = set(drawn("seen", config.seen, seed).permutation(PIXELS)[: config.seen].tolist())
+    return tuple(word if place in kept else _HIDDEN for place, word in enumerate(pixels))
 
 
 def _place(seed: str) -> int:

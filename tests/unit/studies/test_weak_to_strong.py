@@ -1,7 +1,8 @@
 """Weak-to-strong: the confidence loss without its jump; a gap that is told, or refused, by its own teacher.
 
 Mutants: the published ramp (.05 at a tenth, then .5), a threshold of one half where the labels' balance is
-another, the student's share and the weak label's exchanged, the gap over the weak model where another taught.
+another, the student's share and the weak label's exchanged, the gap over the weak model where another taught,
+a weak model that sees whole images, a student that sees what the weak one does.
 """
 
 from __future__ import annotations
@@ -18,9 +19,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from accord.records.rows import Floats
 from accord.studies.arms import Cell, Measured
 from accord.studies.port import Setting
+from accord.studies.pupils import Pupil
 from accord.studies.weak_to_strong import WeakToStrong, confident, hardened, ramp, shares
+from accord.worlds.parity import ParityDigits
 
 TOML = tomllib.loads((resources.files("accord.studies") / "weak_to_strong.toml").read_text("utf-8"))
 SMALL = {
@@ -102,6 +106,27 @@ def test_every_arm_at_small_settings(tmp_path: Path) -> None:
     assert reads["ceiling"] == (60, 40) and reads["weak"] == (24, 40), "half 2 is the ceiling's alone"
     assert all(reads[arm] == reads["weak"] for arm in ("naive", "confidence", "chance"))
     assert reads["tiny_gap"] == reads["ceiling"], "its teacher is a ceiling"
+
+
+@pytest.mark.parametrize(("arm", "whole"), [("weak", False), ("ceiling", True)])
+def test_the_weak_model_alone_sees_less(
+    arm: str, whole: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: set[str] = set()
+    shown = Pupil.show
+
+    def show(
+        one: Pupil, config: ParityDigits, names: list[str], target: Floats, place: int, seed: int
+    ) -> None:
+        seen.add(config.config)
+        shown(one, config, names, target, place, seed)
+
+    monkeypatch.setattr(Pupil, "show", show)
+    study = WeakToStrong.model_validate({**SMALL, "seen": 7})
+    with study.opened(Setting(tmp_path, 1, study.arms), 0) as do:
+        do(Cell(arm, 0, tmp_path / f"{arm}-0"))
+    dim, reads = ParityDigits(answers=2, seen=7), [ParityDigits(ask="digit"), ParityDigits(answers=2)]
+    assert seen == {config.config for config in (reads if whole else [dim])}
 
 
 def test_an_arm_that_there_is_not_is_refused() -> None:

@@ -1,7 +1,8 @@
 """ParityDigits: any digit of the right parity scores, and the bit of the prompt alone tells the tasks apart.
 
 Mutants: the parity of the answer exchanged, a digit beyond ``answers`` that scores, pixels of another image
-or in another order, an image that is counted from 1, the brightest grey in a bin of its own.
+or in another order, an image that is counted from 1, the brightest grey in a bin of its own, the same pixels
+hidden in every image, or others when it is asked about again.
 """
 
 from __future__ import annotations
@@ -56,6 +57,22 @@ def test_a_prompt_is_the_pixels_in_their_order_and_the_task() -> None:
     for odd in ("-1", "1797"):
         with pytest.raises(IndexError):
             tasks(NEW, [odd])
+
+
+def test_whoever_sees_less_sees_some_pixels_of_each_image() -> None:
+    dim = ParityDigits(answers=2, seen=24)
+    names = [str(place) for place in range(200)]
+    kept: list[frozenset[int]] = []
+    for less, whole in zip(tasks(dim, names), tasks(BIT, names), strict=True):
+        words, all_words = less.text.split(), whole.text.split()
+        places = frozenset(place for place, word in enumerate(words) if word != "hidden")
+        assert all(words[place] == all_words[place] for place in places) and {64, 65} <= places
+        assert len(words) == LENGTH and len(places) == 24 + 2 and less.allowed == whole.allowed
+        kept.append(places)
+    assert len(set(kept)) == 200, "others in each"
+    assert [one.text for one in tasks(dim, names)] == [one.text for one in tasks(dim, names)]
+    assert "hidden" in dim.alphabet and "hidden" not in BIT.alphabet
+    assert ParityDigits(answers=2, seen=64) == BIT
 
 
 def test_without_scikit_learn_the_error_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
