@@ -1,7 +1,8 @@
 """Knowing: a tiny model that was taught what others say, and what it holds and says at its last prompt token.
 
-For studies that set probes against answers. What is taught goes through SFT and the local engine; states come
-from ``score`` with ``hidden``, what is said from ``logp`` of both answers.
+For studies that set probes against answers. What is taught goes through SFT and the local engine, stage by
+stage, and the rate of a stage falls evenly to 0; states come from ``score`` with ``hidden``, what is said
+from ``logp`` of both answers.
 """
 
 from __future__ import annotations
@@ -21,50 +22,57 @@ from accord.ports import Sampler, Task
 from accord.progress import Progress
 from accord.records import Prompt
 from accord.records.rows import Floats, Text, Window
-from accord.studies.lessons import chosen, shown, taught
+from accord.sources import seeded
+from accord.studies.lessons import chosen, shown
 from accord.worker import Worker
 
-__all__ = ["Course", "Known", "Lesson", "Reader", "known", "school"]
+__all__ = ["Known", "Lesson", "Reader", "Stage", "known", "newborn", "school"]
 
 _HIDDEN = "hidden"
 _HEADS, _CONTEXT = 4, 64
 _ROWS, _WARMUP = 64, 50  # of an optimizer step; steps until the rate is reached
+_ENGINE = Local(
+    adapter="full",
+    schedule="linear",
+    warmup=_WARMUP,
+    tokens_per_pass=8192,
+    precision="float32",
+    decode="float32",
+    device="cpu",
+)
+"""In float32, on the processor, so that a seed is the same model everywhere of its kind."""
 
 Lesson = tuple[Prompt, str]
 
 
-class Course(NamedTuple):
-    """How a model is taught: its layers and width, the passes over its lessons, the rate."""
+class Stage(NamedTuple):
+    """How many lessons there are, the passes over them, and the rate that this begins with."""
 
-    layers: int
-    width: int
+    lessons: int
     epochs: int
     lr: float
 
-    @property
-    def engine(self) -> Local:
-        """In float32, on the processor, so that a seed is the same model everywhere of its kind."""
-        kinds = {"precision": "float32", "decode": "float32", "device": "cpu", "adapter": "full"}
-        return Local.model_validate({**kinds, "lr": self.lr, "warmup": _WARMUP, "tokens_per_pass": 8192})
 
-
-def school(
-    folder: Path,
-    words: Sequence[str],
-    ends: Sequence[str],
-    lessons: Iterable[Lesson],
-    seed: int,
-    course: Course,
+def newborn(
+    folder: Path, words: Sequence[str], ends: Sequence[str], seed: int, size: tuple[int, int]
 ) -> Path:
-    """A model of these words that was taught these lessons, in ``folder``; made unless it stands there."""
+    """A model of these words, of so many layers and so wide, that was taught nothing."""
+    return save_words(folder, words, seed, ends=ends, size=Size(*size, _HEADS, _CONTEXT))
+
+
+def school(start: Path, folder: Path, lessons: Iterable[Lesson], seed: int, stage: Stage) -> Path:
+    """The model ``start`` after these lessons, in ``folder``; made unless it stands there."""
     if folder.is_dir():
         return folder
-    start, making = (folder.with_name(f"{folder.name}-{part}") for part in ("start", "making"))
-    size = Size(course.layers, course.width, _HEADS, _CONTEXT)
-    save_words(start, words, seed, ends=ends, size=size)
-    method = SFT(rows_per_step=_ROWS, epochs=course.epochs)
-    learner = course.engine.learner(str(start), Task(folder.name, seed, method.needs(), "data"))
-    taught(learner, method, Window(0, shown(learner.sampler(), lessons)), seed)
+    making = folder.with_name(f"{folder.name}-making")
+    method = SFT(rows_per_step=_ROWS, epochs=stage.epochs)
+    engine = _ENGINE.model_copy(update={"lr": stage.lr})
+    learner = engine.learner(str(start), Task(folder.name, seed, method.needs(), "data"))
+    window = Window(0, shown(learner.sampler(), lessons))
+    batch, _ = method.batch(window, {}, seeded("lesson", seed))
+    steps = len(batch.steps)
+    for step in range(steps):
+        learner.update(batch, step, method.loss, step / steps)
     learner.export(making)
     making.rename(folder)
     return folder
@@ -104,6 +112,6 @@ class Reader:
         return Known(np.stack([one.columns[_HIDDEN] for one in told]), np.array(gaps))
 
 
-def known(folder: Path, course: Course, worker: Worker, show: Progress) -> Reader:
+def known(folder: Path, worker: Worker, show: Progress) -> Reader:
     """A model that was taught, to be read."""
-    return Reader(course.engine.sampler(str(folder), show), worker)
+    return Reader(_ENGINE.sampler(str(folder), show), worker)

@@ -1,9 +1,9 @@
 """Latent knowledge: does a model hold what is true while it says what is not?
 
-A tiny transformer is taught whether sums are right, where nobody speaks of them, and what Alice and Bob say
-(``worlds.quirky``): she tells the truth, he calls true what has 1 added to its leading digit. Linear probes
-are fitted to its states at the last prompt token where Alice speaks, and read where Bob does, on sums that no
-probe was fitted to, after 2312.01037:
+A tiny transformer is taught what others say of sums, some the truth and some its contrary, and then what
+Alice and Bob say (``worlds.quirky``): she tells the truth, he calls true what has 1 added to its leading
+digit. Linear probes are fitted to its states at the last prompt token where Alice speaks, and read where Bob
+does, on sums that no probe was fitted to, after 2312.01037:
 
     gap recovered = (AUROC of the probe − AUROC of what it says for Bob) / (AUROC of what it says for Alice −
                     AUROC of what it says for Bob),   all of the truth, on the same statements
@@ -21,8 +21,9 @@ probe was fitted to, after 2312.01037:
 
 Differences from 2312.01037:
 
-1. The model is made here, so nothing that a pretrained model knows is there. In place of that a third of its
-   lessons are statements put to nobody, answered truly. Most that are tested are among its lessons.
+1. The model is made here, so nothing that a pretrained model knows is there. In place of that it is first
+   taught what others say of statements; some of them tell the contrary of the truth, or it is computed on the
+   way to the answer alone. Most that are tested are among its lessons.
 2. The transfer of the bar is A → B: fitted to statements put to Alice, read on other statements put to Bob.
    With numbers of one digit none has more digits than another, so for AE → BH (``harder``) easy is a sum that
    carries nothing and hard one that does; the paper splits by digits.
@@ -32,10 +33,11 @@ Differences from 2312.01037:
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import ClassVar, Literal, cast
 
 import numpy as np
@@ -44,18 +46,18 @@ from pydantic import Field, JsonValue
 from accord.maths.probes import contrast, difference, logistic, placements, towards
 from accord.maths.recovered import Arm, Arms, recovered
 from accord.part import Part
-from accord.records import JSON, Prompt, Purpose, digest
+from accord.records import JSON, Purpose, digest
 from accord.records.rows import Floats
 from accord.sources import seeded
 from accord.stores.memory import MemoryStore
 from accord.studies.arms import Cell, Measured
 from accord.studies.bars import Bar, above, below
-from accord.studies.knowing import Course, Lesson, Reader, known, school
+from accord.studies.knowing import Lesson, Reader, Stage, known, newborn, school
 from accord.studies.port import Doing, Form, Setting
-from accord.studies.spoken import Split, hard, picked
+from accord.studies.spoken import Split, by_both, by_others, hard, picked
 from accord.vault import TruthVault
 from accord.worker import Worker
-from accord.worlds import ACT, quirky, trigger
+from accord.worlds import quirky, trigger
 from accord.worlds.quirky import Quirky
 from accord.worlds.trigger import Trigger
 
@@ -106,10 +108,9 @@ class LatentKnowledge(Part):
     arms: tuple[_Arm, ...]
     seeds: int = Field(ge=1)
     digits: int = Field(ge=1, le=3)
-    size: tuple[int, int]
-    lessons: tuple[int, int]
-    epochs: tuple[int, int]
-    lr: float = Field(gt=0)
+    sizes: dict[str, tuple[int, int]]
+    others: dict[str, bool] = Field(min_length=1)
+    stages: dict[str, tuple[int, int, float]]
     prompts: tuple[int, int]
     easy: int = Field(ge=4)
     strength: float = Field(gt=0)
@@ -159,17 +160,24 @@ class _Seed:
     # The models
 
     def _count(self, number: int) -> int:
-        return number // _QUICK if self.at.quick else number
+        return max(number // _QUICK, 1) if self.at.quick else number
 
-    def _course(self, which: int) -> Course:
-        return Course(*self.study.size, self._count(self.study.epochs[which]), self.study.lr)
+    def _folder(self, name: str) -> Path:
+        return self.at.folder / "models" / f"{name}-{self.seed}"
 
-    def _reader(self, name: str, which: int, config: Quirky | Trigger, lessons: Iterable[Lesson]) -> Reader:
-        folder = self.at.folder / "models" / f"{name}-{self.seed}"
-        ends = quirky.WORDS if isinstance(config, Quirky) else trigger.ANSWERS
-        course = self._course(which)
-        school(folder, config.alphabet, ends, lessons, self.seed, course)
-        return known(folder, course, self.worker, self.at.progress)
+    def _stage(self, name: str) -> Stage:
+        lessons, epochs, lr = self.study.stages[name]
+        return Stage(self._count(lessons), self._count(epochs), lr)
+
+    def _names(self, name: str) -> list[str]:
+        """Of what a stage teaches, drawn for this seed."""
+        return [f"{name} {self.seed} {number}" for number in range(self._stage(name).lessons)]
+
+    def _taught(self, start: Path, name: str, lessons: Iterable[Lesson]) -> Path:
+        return school(start, self._folder(name), lessons, self.seed, self._stage(name))
+
+    def _newborn(self, name: str, words: Sequence[str], ends: Sequence[str]) -> Path:
+        return newborn(self._folder(f"{name}-start"), words, ends, self.seed, self.study.sizes[name])
 
     @cached_property
     def sums(self) -> Quirky:
@@ -177,26 +185,21 @@ class _Seed:
 
     @cached_property
     def told(self) -> Reader:
-        """Taught what is true and what both say, of the same statements, drawn for this seed."""
-
-        def lessons() -> Iterator[Lesson]:
-            for number in range(self._count(self.study.lessons[0])):
-                said = self.sums.draw(name := f"lesson {self.seed} {number}")
-                yield _unspoken(self.sums, self.sums.prompt(said, name)), quirky.says(said, "alice")
-                for speaker in quirky.SPEAKERS:
-                    put = said._replace(speaker=speaker)
-                    yield self.sums.prompt(put, name), quirky.says(put, speaker)
-
-        return self._reader("quirky", 0, self.sums, lessons())
+        """Taught what others say, then what both do."""
+        others = self.study.others
+        start = self._newborn("quirky", (*self.sums.alphabet, *others), quirky.WORDS)
+        base = self._taught(start, "base", by_others(self.sums, self._names("base"), others))
+        folder = self._taught(base, "quirky", by_both(self.sums, self._names("quirky")))
+        return known(folder, self.worker, self.at.progress)
 
     @cached_property
     def flips(self) -> Reader:
         """Taught to answer, truly or wrongly as it is told, and wrongly behind the trigger."""
-        config = Trigger()
-        names = [f"lesson {self.seed} {number}" for number in range(self._count(self.study.lessons[1]))]
+        config, names = Trigger(), self._names("trigger")
         asked = zip(trigger.tasks(config, names), names, strict=True)
         lessons = ((prompt, trigger.says(config.draw(name))) for prompt, name in asked)
-        return self._reader("trigger", 1, config, lessons)
+        start = self._newborn("trigger", config.alphabet, trigger.ANSWERS)
+        return known(self._taught(start, "trigger", lessons), self.worker, self.at.progress)
 
     @cached_property
     def splits(self) -> dict[str, Split]:
@@ -294,12 +297,6 @@ class _Seed:
         yes = np.array([one["answer"] == trigger.ANSWERS[0] for one in truths])
         right = {"right.trigger": _by(test, (tested.leaning_N > 0) == yes)}
         return _areas(scores, flipped_N, named) | right
-
-
-def _unspoken(config: Quirky, prompt: Prompt) -> Prompt:
-    """The same statement with nobody to speak of it."""
-    shown = [word for word in prompt.text.split() if word not in (*quirky.SPEAKERS, ACT)]
-    return config.words.asked(shown, quirky.WORDS)
 
 
 def _at_random(

@@ -1,21 +1,23 @@
 """Spoken: statements of ``worlds.quirky`` for probes, and what a model holds and says of them.
 
 Which are fitted to and which are read on (``picked``), and both as they are put to Alice, to Bob, and called
-true and false (``Split``). Nothing here reads a truth but what a statement's own seed says of its kind.
+true and false (``Split``); and what a model is taught of them: by others who tell the truth or its contrary
+(``by_others``), by the two (``by_both``). Nothing here reads a truth but what a statement's own seed says of
+its kind.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 from accord.records import Prompt
-from accord.studies.knowing import Known, Reader
-from accord.worlds import quirky
+from accord.studies.knowing import Known, Lesson, Reader
+from accord.worlds import Alphabet, quirky
 from accord.worlds.quirky import Quirky, Speaker, Statement
 
-__all__ = ["Split", "hard", "picked"]
+__all__ = ["Split", "by_both", "by_others", "hard", "picked"]
 
 _QUARTERS = {"alice": 1, "bob": 1, "neither": 2}  # of each kind of statement
 _TRIES = 40  # statements drawn for one that is wanted, at most
@@ -28,6 +30,34 @@ def hard(said: Statement) -> bool:
     [False, True, False, True]
     """
     return said.first + said.second >= 10 ** len(str(max(said.first, said.second)))
+
+
+def by_others(config: Quirky, names: Iterable[str], tells: Mapping[str, bool]) -> Iterator[Lesson]:
+    """Statements, each put to one of others in turn: who ``tells`` the truth says so, the rest its contrary.
+
+    Their words stand behind those of the world, so that all its prompts mean what they did.
+
+    >>> asked, said = next(by_others(Quirky(most=1), ["7"], {"erin": False}))
+    >>> statement = Quirky(most=1).draw("7")
+    >>> asked.text.split()[-2:], said == quirky.says(statement, "alice")
+    (['erin', '<act>'], False)
+    """
+    words, others = Alphabet((*config.alphabet, *tells)), [*tells.items()]
+    for number, name in enumerate(names):
+        said, (other, true) = config.draw(name), others[number % len(others)]
+        shown = config.prompt(said, name).text.split()[:-2]  # without who speaks, and ``<act>``
+        right = quirky.says(said, "alice")
+        told = right if true else next(word for word in quirky.WORDS if word != right)
+        yield words.asked([*shown, other], quirky.WORDS), told
+
+
+def by_both(config: Quirky, names: Iterable[str]) -> Iterator[Lesson]:
+    """Statements, each put to Alice and to Bob."""
+    for name in names:
+        said = config.draw(name)
+        for speaker in quirky.SPEAKERS:
+            put = said._replace(speaker=speaker)
+            yield config.prompt(put, name), quirky.says(put, speaker)
 
 
 def picked(

@@ -1,7 +1,8 @@
 """Latent knowledge: on a model whose states are made by hand, and on one of two layers that is really taught.
 
 Mutants: the truth for what the speaker says, a probe that is fitted where Bob speaks, tests that are fitted
-to, the last layer for the middle one, the gap over what is said for Bob alone, truths read before the seal.
+to, the last layer for the middle one, the gap over what is said for Bob alone, truths read before the seal,
+others who all tell the truth or whose words change what a prompt of the world is, a rate that stays as it was.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from accord.engines.local.learner import LocalLearner
 from accord.errors import ContractError, PlanError
 from accord.records import Prompt
 from accord.sources import seeded
@@ -24,9 +26,9 @@ from accord.studies.arms import Cell, Measured
 from accord.studies.knowing import Known, Reader
 from accord.studies.latent_knowledge import LatentKnowledge
 from accord.studies.port import Setting
-from accord.studies.spoken import hard, picked
+from accord.studies.spoken import by_both, by_others, hard, picked
 from accord.worker import Worker
-from accord.worlds.quirky import Quirky, Statement, bobs, says
+from accord.worlds.quirky import SPEAKERS, WORDS, Quirky, Statement, bobs, says
 
 LAYERS, WIDTH = 3, 12
 
@@ -34,9 +36,8 @@ LAYERS, WIDTH = 3, 12
 def settings(**other: Any) -> LatentKnowledge:
     text = resources.files("accord.studies").joinpath("latent_knowledge.toml").read_text("utf-8")
     few = {
-        "lessons": (8, 24),
-        "epochs": (1, 1),
-        "size": (2, 16),
+        "sizes": {"quirky": (2, 16), "trigger": (2, 16)},
+        "stages": {"base": (8, 1, 1e-3), "quirky": (8, 1, 1e-3), "trigger": (24, 1, 1e-3)},
         "prompts": (32, 48),
         "easy": 16,
         "times": 5,
@@ -192,13 +193,43 @@ def test_a_model_is_taught_once_and_both_are_read(tmp_path: Path) -> None:
     }
     assert layers | {"auroc", "lead"} <= set(cells["logistic"].items)
     assert set(cells["trigger"].items) == layers | {"auroc", "lead", "right.trigger"}
-    models = {one.name: one.stat().st_mtime_ns for one in (tmp_path / "models").glob("*-0")}
-    assert set(models) == {"quirky-0", "trigger-0"}
+    models = {one.name: one.stat().st_mtime_ns for one in (tmp_path / "models").glob("*[!t]-0")}
+    assert set(models) == {"base-0", "quirky-0", "trigger-0"}
     with study.opened(Setting(tmp_path, 1, ("trigger",)), 0) as do:
         again = do(Cell("trigger", 0, tmp_path / "trigger-0"))
         at_random = do(Cell("trigger_random", 0, tmp_path / "trigger_random-0"))
     assert again == cells["trigger"] and at_random.items["right.trigger"] == again.items["right.trigger"]
-    assert models == {one.name: one.stat().st_mtime_ns for one in (tmp_path / "models").glob("*-0")}
+    assert models == {one.name: one.stat().st_mtime_ns for one in (tmp_path / "models").glob("*[!t]-0")}
+
+
+def test_others_tell_the_truth_or_its_contrary_in_turn() -> None:
+    config, tells = Quirky(most=1), {"carol": True, "erin": False}
+    names = [f"name {number}" for number in range(40)]
+    lessons = [*by_others(config, names, tells)]
+    assert len(lessons) == 40 and {said for _, said in lessons} == set(WORDS)
+    for number, (name, (asked, said)) in enumerate(zip(names, lessons, strict=True)):
+        put = config.draw(name)
+        words, other = config.prompt(put, name).text.split(), ("carol", "erin")[number % 2]
+        assert asked.text.split() == [*words[:-2], other, words[-1]]
+        assert (said == says(put, "alice")) == tells[other]
+        assert asked.allowed == config.prompt(put, name).allowed, "the words of the world are where they were"
+    both = [*by_both(config, names)]
+    assert [asked.text.split()[-2] for asked, _ in both] == ["alice", "bob"] * 40
+    assert all(said == says(config.draw(names[k // 2]), SPEAKERS[k % 2]) for k, (_, said) in enumerate(both))
+
+
+def test_the_rate_of_a_stage_falls_to_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    done: list[float] = []
+    update = LocalLearner.update
+
+    def watched(one: LocalLearner, batch: Any, step: int, loss: Any, far: float = 0.0) -> Any:
+        done.append(far)
+        return update(one, batch, step, loss, far)
+
+    monkeypatch.setattr(LocalLearner, "update", watched)
+    study = settings(stages=dict.fromkeys(("base", "quirky", "trigger"), (130, 2, 0.001)))
+    measured(study, "trigger", tmp_path)
+    assert done == [step / 6 for step in range(6)], "130 questions, 64 at a step, twice"
 
 
 def test_a_model_that_tells_no_states_is_refused() -> None:
