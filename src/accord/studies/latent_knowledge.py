@@ -76,7 +76,7 @@ _Arm = Literal[
 ]
 _FIT, _READ = "probe", "study"
 _DRAWS = 1000  # of the gap's interval, which only says whether there is a gap
-_QUICK = 6  # times fewer lessons, passes over them, and prompts
+_QUICK, _HASTY = 6, 24  # times fewer passes and prompts; lessons
 _TABLES = {
     "area under the curve, of the truth where Bob speaks; trigger: of the trigger's work": ("auroc", "lead"),
     "the same by layer, from the embedding on": ("auroc.*",),
@@ -159,15 +159,15 @@ class _Seed:
 
     # The models
 
-    def _count(self, number: int) -> int:
-        return max(number // _QUICK, 1) if self.at.quick else number
+    def _count(self, number: int, less: int = _QUICK) -> int:
+        return max(number // less, 1) if self.at.quick else number
 
     def _folder(self, name: str) -> Path:
         return self.at.folder / "models" / f"{name}-{self.seed}"
 
     def _stage(self, name: str) -> Stage:
         lessons, epochs, lr = self.study.stages[name]
-        return Stage(self._count(lessons), self._count(epochs), lr)
+        return Stage(self._count(lessons, _HASTY), self._count(epochs), lr)
 
     def _names(self, name: str) -> list[str]:
         """Of what a stage teaches, drawn for this seed."""

@@ -2,7 +2,7 @@
 
 Mutants: the truth for what the speaker says, a probe that is fitted where Bob speaks, tests that are fitted
 to, the last layer for the middle one, the gap over what is said for Bob alone, truths read before the seal,
-others who all tell the truth or whose words change what a prompt of the world is, a rate that stays as it was.
+others who all tell the truth or whose words change what a prompt of the world is, a rate that does not fall.
 """
 
 from __future__ import annotations
