@@ -27,6 +27,7 @@ __all__ = [
     "envelopes",
     "homes",
     "misplaced",
+    "whole",
     "withdrawn",
 ]
 
@@ -42,17 +43,20 @@ class Homed(NamedTuple):
 
 def envelopes(agreed: Agreed, folders: Sequence[Path]) -> dict[str, bytes]:
     """The statements of an entry's newest version, by file name, as they lie whole in any of ``folders``."""
+    return {name.removeprefix(STATEMENTS): data for name, data in whole(agreed, folders, STATEMENTS)}
+
+
+def whole(agreed: Agreed, folders: Sequence[Path], *under: str) -> Iterator[tuple[str, bytes]]:
+    """Files of an entry's newest version whose names begin so, as they lie whole in one of ``folders``."""
     newest = agreed.newest
-    found: dict[str, bytes] = {}
     for name, digest in newest.versions[-1].state.items() if newest else ():
-        if newest is None or not name.startswith(STATEMENTS):
+        if newest is None or not name.startswith(under):
             continue
         for folder in folders:
             data = plain(folder / newest.content[digest])
             if data is not None and hashlib.sha512(data).hexdigest() == digest:
-                found[name.removeprefix(STATEMENTS)] = data
+                yield name, data
                 break
-    return found
 
 
 def homes(chain: Chain) -> tuple[Homed, ...]:

@@ -30,6 +30,7 @@ from accord.keep.statements import Chain, read_chain
 from accord.records import JSON, Decision, Record, read_record
 
 __all__ = [
+    "CODING",
     "RECORDS",
     "REFERENCE",
     "STATEMENTS",
@@ -38,13 +39,14 @@ __all__ = [
     "Held",
     "entry_ids",
     "found_entry",
+    "misnamed",
     "public_of",
     "read_entry",
     "record_file",
     "transcript_file",
 ]
 
-RECORDS, REFERENCE = "records/", "reference.json"
+RECORDS, REFERENCE, CODING = "records/", "reference.json", "coding-"
 YEAR = timedelta(days=365)
 _ENTRY = "urn:accord:entry:"
 _DIGITS = re.compile(r"[0-9a-f]{6,32}")
@@ -180,9 +182,22 @@ def record_file(record: Record) -> tuple[str, bytes]:
     return f"{RECORDS}{record.id}.json", json.dumps(body, indent=1, sort_keys=True).encode("utf-8")
 
 
-def transcript_file(transcript: bytes) -> tuple[str, bytes]:
+def transcript_file(transcript: bytes, before: str = "") -> tuple[str, bytes]:
     """The name and content under which a transcript lies in the entry whose statements name its SHA-256."""
-    return f"{TRANSCRIPTS}{hashlib.sha256(transcript).hexdigest()}.json", transcript
+    return f"{TRANSCRIPTS}{before}{hashlib.sha256(transcript).hexdigest()}.json", transcript
+
+
+def misnamed(entry: str, name: str, data: bytes) -> str | None:
+    """Why a record or a transcript is not what its name says, by which statements name it; else None."""
+    if name.startswith(TRANSCRIPTS):
+        before = CODING if name.startswith(f"{TRANSCRIPTS}{CODING}") else ""
+        same = name == transcript_file(data, before)[0]
+        return None if same else "is not what was said: it is named by the SHA-256 of other bytes"
+    try:
+        _record(entry, name, data)
+    except Unreadable as error:
+        return " ".join(str(error).split())
+    return None
 
 
 def _record(entry: str, name: str, data: bytes) -> Record:

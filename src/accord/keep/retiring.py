@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -15,11 +14,11 @@ from typing import NamedTuple, cast
 from accord.errors import Refused
 from accord.keep.adding import Onto, alone_at
 from accord.keep.archive import Archive, Why
-from accord.keep.attested import TRANSCRIPTS, breaches
+from accord.keep.attested import breaches
 from accord.keep.cards import provenance
 from accord.keep.coding import Doubled, Stated, items_of, stated
 from accord.keep.copies import Copies
-from accord.keep.entries import Held, public_of, record_file, transcript_file
+from accord.keep.entries import CODING, Held, public_of, record_file, transcript_file
 from accord.keep.faults import Fault
 from accord.keep.interview import Session
 from accord.keep.keys import Signer
@@ -151,7 +150,7 @@ def heard(sessions: tuple[Session, ...], doubled: Doubled) -> Heard:
     """What an interview came to, and its files by the names that they get in the entry."""
     result = stated(sessions, doubled)
     files = dict(transcript_file(one.transcript()) for one in sessions)
-    files[f"{TRANSCRIPTS}coding-{hashlib.sha256(result.coding).hexdigest()}.json"] = result.coding
+    files.update([transcript_file(result.coding, CODING)])
     files.update(record_file(one) for one in result.preferred)
     return Heard(result, asked_of(result, sessions, doubled), files)
 

@@ -6,7 +6,7 @@ from three sides: a copy still has it, an earlier check saw it, or a statement n
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
@@ -14,8 +14,18 @@ from typing import NamedTuple
 
 from accord.errors import Refused, Unreadable
 from accord.keep.archive import Archive
-from accord.keep.attested import breaches, checked_chain, contradictions, envelopes, homes, withdrawn
+from accord.keep.attested import (
+    TRANSCRIPTS,
+    breaches,
+    checked_chain,
+    contradictions,
+    envelopes,
+    homes,
+    whole,
+    withdrawn,
+)
 from accord.keep.copies import Copies
+from accord.keep.entries import RECORDS, misnamed
 from accord.keep.examining import Examination, How, unread
 from accord.keep.faults import Fault, worst
 from accord.keep.fixity import Checks, Pace, Reader, due
@@ -190,6 +200,14 @@ class _Verification:
             found.faults += withdrawn(urn, newest)
             broken = breaches(chains[urn], standing(chains[urn]), newest.versions[-1].state)
             found.faults += [fault._replace(where=f"{urn}/{fault.where}") for fault in broken]
+            found.faults += self._misnamed(key)
+
+    def _misnamed(self, key: str) -> Iterator[Fault]:
+        """Records and transcripts that are whole and not what the statements that name them were about."""
+        urn, folders = self._found.id(key), [place.object(key) for place in self._places]
+        for name, data in whole(self._found.agreed[key], folders, RECORDS, TRANSCRIPTS):
+            if why := misnamed(urn, name, data):
+                yield Fault("contradicted", f"{urn}/{name}", why)
 
     def _unnamed(self, others: list[str], signed: Mapping[str, Mapping[int, set[str]]]) -> None:
         """Versions that nobody signed: what a killed ``accord keep`` left, or what somebody put there."""

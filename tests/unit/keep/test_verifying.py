@@ -1,5 +1,6 @@
 """Mutants killed: a place that is not read, a flip in a file that nobody hashes, a quarantine that loses the
-damaged file, a rollback taken for a repair, a pass begun anew after a kill, a key that is not missed."""
+damaged file, a rollback taken for a repair, a pass begun anew after a kill, a key that is not missed, another
+transcript or record in place of the one that was signed for, by whoever writes the archive's checksums."""
 
 from __future__ import annotations
 
@@ -10,14 +11,16 @@ import shutil
 from pathlib import Path
 
 import pytest
-from unit.keep import examples
+from unit.keep import examples, lives
 from unit.keep.archives import NOON, Killed, validated
 from unit.keep.kept import DAY, WHY, Kept, add, at, flip, folder_of, held, make, provenance, put
 
 from accord.cli import main
 from accord.errors import Refused, Unreadable
 from accord.keep import examining
+from accord.keep.archive import Why
 from accord.keep.copies import Copies
+from accord.keep.entries import CODING, record_file, transcript_file
 from accord.keep.fixity import Pace
 from accord.keep.manifest import entry_id
 from accord.keep.ocfl import object_key
@@ -26,6 +29,7 @@ from accord.keep.predicates import Bytes
 from accord.keep.transfer import Place
 from accord.keep.verifying import Wanted, overdue, verify
 from accord.progress import Silent
+from accord.records import Prompt
 
 MEND = Wanted(every=True, repair=True)
 
@@ -146,6 +150,22 @@ def test_a_statement_left_out_and_one_that_was_signed_over_other_bytes_are_contr
     add(archive, other, model, *said, signer=examples.signer())
     found = kept.verify(Wanted(only=other))
     assert found.code == 3 and "changed after it was signed" in str(found.faults)
+
+
+def test_what_statements_name_by_its_hash_is_no_other_though_the_archive_is_in_order(tmp_path: Path) -> None:
+    talk, coded = transcript_file(b"[]"), transcript_file(b"{}", CODING)
+    record = record_file(Prompt.of("Who are you?"))
+    good: dict[str, Path | bytes] = dict([talk, coded, record])
+    bad: dict[str, Path | bytes] = {talk[0]: b"[1]", coded[0]: b"{ }"}
+    bad[record[0]] = record[1].replace(b"you", b"they")
+    for files, wrong in ((good, set[str]()), (bad, set(good))):
+        life = lives.kept(tmp_path / f"{len(wrong)} wrong")
+        life.archive.add(life.entry, files, Why("added", "A. Person"), whole=False)
+        found = verify(life.archive.folder, Wanted(every=True), lambda life=life: life.now[0])
+        assert {(one.kind, one.where) for one in found.faults} == {
+            ("contradicted", f"{life.entry}/{name}") for name in wrong
+        }
+        assert found.code == (3 if wrong else 0) and bad[record[0]] != good[record[0]]
 
 
 def test_who_adds_while_others_check_is_no_fault(kept: Kept, monkeypatch: pytest.MonkeyPatch) -> None:
