@@ -196,7 +196,7 @@ def misnamed(entry: str, name: str, data: bytes) -> str | None:
     try:
         _record(entry, name, data)
     except Unreadable as error:
-        return " ".join(str(error).split())
+        return f"is not {error.expected}: {error.found}"
     return None
 
 
