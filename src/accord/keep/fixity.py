@@ -186,6 +186,8 @@ class Checks:
             raise Refused(f"{self._path}: {told}\n  set the clock; when something was checked is evidence")
         resumed = what in self._open and not anew
         self._run = what
+        with disk(self._path):
+            self._path.parent.mkdir(exist_ok=True)  # an archive that was brought back may lack it
         if not resumed:
             self._write({"begins": what})
             self._open[what] = self._lines

@@ -44,6 +44,7 @@ _IN_FLIGHT = re.compile(r"([0-9a-f]{64})-[0-9a-f]{32}")
 def locked(folder: Path, key: str, patience: float, progress: Progress) -> Generator[None]:
     """Alone at one object, whichever process it is. Refused when another does not end within ``patience``."""
     path = folder / key
+    folder.mkdir(parents=True, exist_ok=True)  # an archive that was brought back may lack it
     lock = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
     try:
         waited = 0.0
