@@ -49,8 +49,10 @@ def envelopes(agreed: Agreed, folders: Sequence[Path]) -> dict[str, bytes]:
 def whole(agreed: Agreed, folders: Sequence[Path], *under: str) -> Iterator[tuple[str, bytes]]:
     """Files of an entry's newest version whose names begin so, as they lie whole in one of ``folders``."""
     newest = agreed.newest
-    for name, digest in newest.versions[-1].state.items() if newest else ():
-        if newest is None or not name.startswith(under):
+    if newest is None:
+        return
+    for name, digest in newest.versions[-1].state.items():
+        if not name.startswith(under):
             continue
         for folder in folders:
             data = plain(folder / newest.content[digest])

@@ -205,7 +205,7 @@ def _record(entry: str, name: str, data: bytes) -> Record:
         tree = cast("dict[str, JSON]", json.loads(data))
         wrote = tree.pop("id")
         record = read_record(str(tree.pop("kind")), tree)
-    except (ValueError, KeyError, AttributeError) as error:
+    except (ValueError, KeyError, AttributeError, RecursionError) as error:
         raise Unreadable(f"{entry}/{name}", "a record as accord keep wrote it", str(error)[:200]) from None
     if record.id != wrote or name != f"{RECORDS}{record.id}.json":
         raise Unreadable(f"{entry}/{name}", "a record with the id of what it holds", "another id")

@@ -186,8 +186,6 @@ class Checks:
             raise Refused(f"{self._path}: {told}\n  set the clock; when something was checked is evidence")
         resumed = what in self._open and not anew
         self._run = what
-        with disk(self._path):
-            self._path.parent.mkdir(exist_ok=True)  # an archive that was brought back may lack it
         if not resumed:
             self._write({"begins": what})
             self._open[what] = self._lines
@@ -230,6 +228,7 @@ class Checks:
         at = stamp(self._clock())
         data = (json.dumps({"at": at, **body}, ensure_ascii=True) + "\n").encode("ascii")
         with disk(self._path):
+            self._path.parent.mkdir(exist_ok=True)  # an archive that was brought back may lack it
             new = not self._path.exists()
             file = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o666)
             try:
@@ -249,7 +248,7 @@ class Checks:
         for number, text in enumerate(data[:end].splitlines(), start=1):
             try:
                 self._line(cast("dict[str, JSON]", json.loads(text)))
-            except (ValueError, KeyError, TypeError, AttributeError) as error:
+            except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
                 told = f"{type(error).__name__}: {error}\n  move the file away; the next check begins anew"
                 raise Unreadable(self._path, "a line that a check wrote", told, number) from None
         return end

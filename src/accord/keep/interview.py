@@ -147,7 +147,7 @@ def _written(folder: Path) -> dict[str, object] | None:
     try:
         tree = cast("dict[str, object]", json.loads(file.read_text(encoding="utf-8")))
         Protocol.of({k: v for k, v in tree.items() if k != "policy"}).checked()
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise Unreadable(file, "the terms of an interview", str(error)[:200]) from None
     return tree
 

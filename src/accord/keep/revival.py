@@ -152,7 +152,7 @@ class Reference(NamedTuple):
                 answers,
                 numbers,
             )
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise Unreadable(where, "a reference set that accord keep wrote", str(error)[:200]) from None
 
     @property

@@ -71,7 +71,7 @@ def school(start: Path, folder: Path, lessons: Iterable[Lesson], seed: int, stag
     window = Window(0, shown(learner.sampler(), lessons))
     batch, _ = method.batch(window, {}, seeded("lesson", seed))
     steps = len(batch.steps)
-    for step in range(steps):
+    for step in range(steps):  # and not ``taught``, whose windows know no end of a schedule
         learner.update(batch, step, method.loss, step / steps)
     learner.export(making)
     making.rename(folder)

@@ -22,8 +22,8 @@ does, on sums that no probe was fitted to, after 2312.01037:
 Differences from 2312.01037:
 
 1. The model is made here, so nothing that a pretrained model knows is there. In place of that it is first
-   taught what others say of statements; some of them tell the contrary of the truth, or it is computed on the
-   way to the answer alone. Most that are tested are among its lessons.
+   taught what others say of statements. Some of them tell the contrary of the truth: where all told it, less
+   of it was found. Most that are tested are among its lessons.
 2. The transfer of the bar is A → B: fitted to statements put to Alice, read on other statements put to Bob.
    With numbers of one digit none has more digits than another, so for AE → BH (``harder``) easy is a sum that
    carries nothing and hard one that does; the paper splits by digits.

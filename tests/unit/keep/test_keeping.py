@@ -20,7 +20,7 @@ from unit.keep.archives import NOON, Killed, stop_at, validated
 from unit.keep.examples import role, signer
 from unit.keep.runs import PROMPTS, SAME, archive_of, looked, model, replaying, run, terms
 
-from accord.errors import Refused
+from accord.errors import Refused, Unreadable
 from accord.keep.archive import Archive
 from accord.keep.cards import ungated
 from accord.keep.entries import RECORDS, found_entry
@@ -280,6 +280,9 @@ def test_the_verdict_of_a_comparison() -> None:
 
     reference = Reference.of(asked, replayed())
     assert Reference.read(reference.encode(), "x") == reference
+    for odd in (b"", b"[]", b'{"form": 1}', b'{"form": ' * 100_000):
+        with pytest.raises(Unreadable, match="x: expected a reference set"):
+            Reference.read(odd, "x")
 
     def verdict(found: Replayed) -> Drill:
         return compared(reference, found)

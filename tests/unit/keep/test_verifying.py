@@ -159,7 +159,8 @@ def test_what_statements_name_by_its_hash_is_no_other_though_the_archive_is_in_o
     good: dict[str, Path | bytes] = dict([talk, coded, record])
     bad: dict[str, Path | bytes] = {talk[0]: b"[1]", coded[0]: b"{ }"}
     bad[record[0]] = record[1].replace(b"you", b"they")
-    for files, wrong in ((good, set[str]()), (bad, set(good))):
+    odd: dict[str, Path | bytes] = {record[0]: b'{"id": ' * 100_000}
+    for files, wrong in ((good, set[str]()), (bad, set(good)), (odd, set(odd))):
         life = lives.kept(tmp_path / f"{len(wrong)} wrong")
         life.archive.add(life.entry, files, Why("added", "A. Person"), whole=False)
         found = verify(life.archive.folder, Wanted(every=True), lambda life=life: life.now[0])
